@@ -1,0 +1,59 @@
+"""NumPy and torch arrays seen alike. A library is recognised by its array's type and never imported for the asking."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Memory(NamedTuple):
+    """Where an array lies: address of its first element, strides in elements."""
+
+    address: int
+    strides: tuple[int, ...]
+
+
+def is_torch(x: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def memory(x: Any) -> Memory:
+    if is_torch(x):
+        return Memory(x.data_ptr(), tuple(x.stride()))
+    size = x.itemsize
+    return Memory(x.ctypes.data, tuple(s // size for s in x.strides))
+
+
+def dtype_name(x: Any) -> str:
+    """"float32", "bfloat16", ...: the same word for both libraries."""
+    return str(x.dtype).removeprefix("torch.")
+
+
+def device_name(x: Any) -> str:
+    return x.device.type if is_torch(x) else "cpu"
+
+
+def empty(shape: Sequence[int], like: Any, channels_last: bool = False) -> Any:
+    """An array of `like`'s library, dtype and device, not initialised."""
+    if is_torch(like):
+        torch = sys.modules["torch"]
+        if channels_last:
+            n, c, *size = shape
+            return torch.empty((n, *size, c), dtype=like.dtype, device=like.device).movedim(-1, 1)
+        return torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+    if channels_last:
+        n, c, *size = shape
+        return np.moveaxis(np.empty((n, *size, c), like.dtype), -1, 1)
+    return np.empty(tuple(shape), like.dtype)
+
+
+def is_channels_last(x: Any) -> bool:
+    """Whether neighbouring channels, and not neighbouring positions, are adjacent in memory."""
+    strides = memory(x).strides
+    return x.ndim > 2 and x.shape[1] > 1 and strides[1] == 1 and any(
+        n > 1 and s != 1 for n, s in zip(x.shape[2:], strides[2:], strict=True)
+    )

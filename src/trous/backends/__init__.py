@@ -1,0 +1,59 @@
+"""The ordered list of back-ends, best first. Each says why it refuses; the last one, the definition, refuses nothing.
+
+A back-end is a module with
+
+- `why_not(operation, x) -> str | None`: the reason it cannot take this, or None;
+- `forward(operation, x, w, bias, y)`: fills `y` with `bias[c] + sum over taps of w * x`; the gradient for the input is
+  the forward of `operation.adjoint`;
+- `weight_grad(operation, x, dy, dw)`: fills `dw`, the same triples summed over batch and steps.
+
+Arrays are NumPy's or torch's, batched, of the shapes that `Operation` states, with any strides. All arrays of a call
+are of one kind, dtype and device. Every element of the filled array is written.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from types import ModuleType
+from typing import Any
+
+from trous.backends import cpu, loops, tensors
+from trous.backends.operation import Operation
+from trous.errors import SlowPathWarning, TrousError
+
+BACKENDS: tuple[ModuleType, ...] = (cpu, tensors, loops)
+
+__all__ = ["BACKENDS", "Operation", "choose", "name_of"]
+
+_warned: set[str] = set()
+
+
+def name_of(backend: ModuleType) -> str:
+    return backend.__name__.rpartition(".")[2]
+
+
+def choose(operation: Operation, x: Any) -> ModuleType:
+    """The first back-end that accepts; `TROUS_BACKEND` names the only one to ask.
+
+    Passing over machine code warns once for each reason, since the next back-end may be a hundred times slower.
+    """
+    wanted = os.environ.get("TROUS_BACKEND")
+    candidates = [b for b in BACKENDS if wanted in (None, name_of(b))]
+    if not candidates:
+        raise TrousError("TROUS_BACKEND", f"must be one of {', '.join(map(name_of, BACKENDS))}", wanted)
+    refusals = []
+    for backend in candidates:
+        reason = backend.why_not(operation, x)
+        if reason is None:
+            for refusal in refusals:
+                _warn_once(refusal, backend)
+            return backend
+        refusals.append(f"{name_of(backend)}: {reason}")
+    raise TrousError("TROUS_BACKEND", f"must accept the problem ({'; '.join(refusals)})", wanted)
+
+
+def _warn_once(refusal: str, taken: ModuleType) -> None:
+    if refusal not in _warned:
+        _warned.add(refusal)
+        warnings.warn(f"using the slower back-end {name_of(taken)} ({refusal})", SlowPathWarning, stacklevel=5)

@@ -1,0 +1,94 @@
+"""The tap plan of one axis: which input each output reads, through which kernel index.
+
+Along one axis every convolution obeys, for integers `m`,
+
+    o = up*m + phase        i = down*m + offset        (phase, kernel, offset) is a tap
+
+so that `y[o] = sum over taps of w[kernel] * x[i]`. A convolution has `up = 1, down = stride`; a transposed one has
+`up = stride, down = 1`; resampling by a fraction has both above 1. The list knows no sizes. It is closed under the
+adjoint (the transposed matrix), which is what makes gradients, and transposed convolution itself, come for free.
+Derivation: docs/plan.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+
+class Tap(NamedTuple):
+    """One surviving multiplication: output `phase`, `kernel` index, input `offset`."""
+
+    phase: int
+    kernel: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class AxisPlan:
+    """Taps of one axis, in order of phase and kernel index.
+
+    `extent` is the constant of the size rule `output = (up*input + extent) // down`; it is what remains of the padding
+    behind the last input once the offsets have absorbed the padding before the first.
+    """
+
+    up: int
+    down: int
+    taps: tuple[Tap, ...]
+    extent: int
+
+    def output_size(self, size: int) -> int:
+        """Number of outputs that `size` inputs give; not positive when the input is too small."""
+        return (self.up * size + self.extent) // self.down
+
+    def adjoint(self) -> AxisPlan:
+        """The plan whose matrix is the transpose of this one's.
+
+        An output of the adjoint is an input of the plan: `i = down*m + offset` becomes the output side, so its phase is
+        `offset mod down` and every tap moves by whole steps of `m`. Its own `output_size` is the smallest input of the
+        plan that gives that many outputs.
+        """
+        taps = sorted(
+            Tap(tap.offset % self.down, tap.kernel, tap.phase - self.up * (tap.offset // self.down))
+            for tap in self.taps
+        )
+        return AxisPlan(self.down, self.up, tuple(taps), -self.extent)
+
+    @cached_property
+    def by_phase(self) -> tuple[tuple[Tap, ...], ...]:
+        """The taps of each phase `0 .. up-1`; an empty group is a phase that only receives the bias."""
+        groups: list[list[Tap]] = [[] for _ in range(self.up)]
+        for tap in self.taps:
+            groups[tap.phase].append(tap)
+        return tuple(tuple(group) for group in groups)
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """The distinct input offsets, ascending; several phases may share one."""
+        return tuple(sorted({tap.offset for tap in self.taps}))
+
+
+#: An axis that nothing happens on; problems of fewer dimensions run as three-dimensional ones with these in front.
+IDENTITY = AxisPlan(1, 1, (Tap(0, 0, 0),), 0)
+
+
+def conv_axis(kernel: int, stride: int, before: int, after: int, dilation: int) -> AxisPlan:
+    """Plan of a convolution (a cross-correlation, as everywhere in deep learning) with `before`/`after` zeros padded.
+
+    Size rule: `(n + before + after - dilation*(kernel-1) - 1)//stride + 1` (Dumoulin & Visin 2016, relationship 15).
+    """
+    taps = tuple(Tap(0, k, k * dilation - before) for k in range(kernel))
+    return AxisPlan(1, stride, taps, before + after - dilation * (kernel - 1) - 1 + stride)
+
+
+def transposed_axis(kernel: int, stride: int, before: int, after: int, output_padding: int, dilation: int) -> AxisPlan:
+    """Plan of a transposed convolution whose output is cropped by `before`/`after` and lengthened by `output_padding`.
+
+    Size rule: `(n-1)*stride - before - after + dilation*(kernel-1) + output_padding + 1` (torch.nn.ConvTranspose1d).
+    When stride and dilation share a factor, some phases have no tap.
+    """
+    taps = sorted(
+        Tap((k * dilation - before) % stride, k, -((k * dilation - before) // stride)) for k in range(kernel)
+    )
+    return AxisPlan(stride, 1, tuple(taps), dilation * (kernel - 1) + 1 + output_padding - before - after - stride)

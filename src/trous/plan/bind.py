@@ -1,0 +1,67 @@
+"""A plan with its sizes: which taps land inside the arrays, for which steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
+
+from trous.plan.axis import AxisPlan, Tap
+
+if TYPE_CHECKING:
+    from trous.plan.plan import Plan
+
+
+@dataclass(frozen=True)
+class BoundAxis:
+    """One axis plan between `input_size` and `output_size` positions."""
+
+    plan: AxisPlan
+    input_size: int
+    output_size: int
+
+    def steps(self, tap: Tap) -> range:
+        """The `m` for which both sides of the tap exist: `0 <= up*m + phase < output` and `0 <= down*m + offset < input`.
+
+        Empty for a tap whose whole range falls into the padding.
+        """
+        up, down = self.plan.up, self.plan.down
+        first = max(0, -(tap.offset // down))
+        last = min((self.output_size - 1 - tap.phase) // up, (self.input_size - 1 - tap.offset) // down)
+        return range(first, max(first, last + 1))
+
+    @cached_property
+    def live_taps(self) -> tuple[Tap, ...]:
+        """The taps that do any work at these sizes."""
+        return tuple(tap for tap in self.plan.taps if self.steps(tap))
+
+    @cached_property
+    def multiplications(self) -> int:
+        """Multiplications really executed along this axis: taps that land inside, counted."""
+        return sum(len(self.steps(tap)) for tap in self.plan.taps)
+
+
+@dataclass(frozen=True)
+class BoundPlan:
+    """An N-dimensional plan bound to sizes; the product of its bound axes."""
+
+    plan: Plan
+    axes: tuple[BoundAxis, ...]
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        return tuple(axis.input_size for axis in self.axes)
+
+    @property
+    def output_size(self) -> tuple[int, ...]:
+        return tuple(axis.output_size for axis in self.axes)
+
+    def adjoint(self) -> BoundPlan:
+        """The adjoint plan between the same two sizes, so that the matrix is exactly the transpose."""
+        return self.plan.adjoint().bind(self.output_size, self.input_size)
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications executed for one input channel feeding one output channel; padding is not counted."""
+        return prod(axis.multiplications for axis in self.axes)

@@ -1,0 +1,43 @@
+"""Padding words and padding modes, as numbers: the only place that knows what "same" or "reflect" mean."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+PaddingWord = Literal["valid", "same", "causal", "full"]
+PADDING_WORDS: tuple[str, ...] = get_args(PaddingWord)
+
+
+def conv_padding(word: str, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """`(before, after)` of a convolution, per axis. The window is `dilation*(kernel-1) + 1`.
+
+    - valid: none;
+    - same: `ceil(n/stride)` outputs for every `n`, the odd element behind, as `padding="same"` in torch at stride 1;
+    - causal: `(window - stride, stride - 1)`: output `m` sees inputs up to the end of its own block of `stride` and
+      nothing later, so `ceil(n/stride)` outputs come without delay; a negative number crops;
+    - full: every output that any input reaches.
+    """
+    reach = dilation * (kernel - 1)
+    match word:
+        case "valid":
+            return 0, 0
+        case "same":
+            return reach // 2, reach - reach // 2
+        case "causal":
+            return reach + 1 - stride, stride - 1
+        case "full":
+            return reach, reach
+    raise ValueError(word)
+
+
+def transposed_padding(word: str, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """`(before, after, output_padding)` of a transposed convolution, per axis: what is cropped and what is added.
+
+    - valid, same, full: the adjoint of the convolution with the same word; "same" returns `n*stride` outputs;
+    - causal: `n*stride` outputs, none of which sees an input that comes after it.
+    """
+    if word == "causal":
+        surplus = dilation * (kernel - 1) + 1 - stride
+        return 0, max(surplus, 0), max(-surplus, 0)
+    before, after = conv_padding(word, kernel, stride, dilation)
+    return before, after, stride - 1 if word == "same" else 0
