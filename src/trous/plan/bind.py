@@ -31,6 +31,13 @@ class BoundAxis:
         last = min((self.output_size - 1 - tap.phase) // up, (self.input_size - 1 - tap.offset) // down)
         return range(first, max(first, last + 1))
 
+    def slices(self, tap: Tap) -> tuple[slice, slice]:
+        """The outputs that a live tap feeds and the inputs that it reads, one for one, as slices of the two sides."""
+        steps, plan = self.steps(tap), self.plan
+        outputs = slice(plan.up * steps[0] + tap.phase, plan.up * steps[-1] + tap.phase + 1, plan.up)
+        inputs = slice(plan.down * steps[0] + tap.offset, plan.down * steps[-1] + tap.offset + 1, plan.down)
+        return outputs, inputs
+
     @cached_property
     def live_taps(self) -> tuple[Tap, ...]:
         """The taps that do any work at these sizes."""
