@@ -6,7 +6,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from trous.errors import TrousError
 from trous.plan import AxisPlan, Plan, conv_axis, transposed_axis
@@ -19,15 +19,18 @@ Padding = int | Sequence[int] | Sequence[tuple[int, int]] | str
 LARGEST = 2**31 - 1
 
 
-@dataclass(frozen=True, eq=False)
 class Spec:
-    """What both kinds share. Attributes keep the form they were given in; comparison does not depend on it."""
+    """What both kinds share. Attributes keep the form they were given in; comparison does not depend on it.
+
+    The kinds declare their fields themselves, in the order of their arguments, which inherited fields would not keep.
+    """
 
     kernel: Any
-    stride: Any = 1
-    padding: Any = 0
-    dilation: Any = 1
-    groups: int = 1
+    stride: Any
+    padding: Any
+    dilation: Any
+    groups: int
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __post_init__(self) -> None:
         for name in self._names():
@@ -117,6 +120,12 @@ class Conv(Spec):
     >>> Conv(3, dilation=2).output_size(10)
     6
     """
+
+    kernel: Any
+    stride: Any = 1
+    padding: Any = 0
+    dilation: Any = 1
+    groups: int = 1
 
     def _axis(self, axis: int) -> AxisPlan:
         a = self.axis_arguments(axis)
