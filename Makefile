@@ -1,0 +1,26 @@
+# Every command works from a fresh clone: `setup` makes .venv once, and again when what it is made from changes.
+PYTHON ?= python3
+STAMP := .venv/installed
+ARGS ?=
+
+.PHONY: setup demo test test-slow check bench
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv && .venv/bin/pip install -q -c constraints.txt -e '.[dev]' && touch $@
+
+demo: setup
+	.venv/bin/trous demo $(ARGS)
+
+test: setup
+	.venv/bin/pytest $(ARGS)
+
+test-slow: setup
+	.venv/bin/pytest -m slow $(ARGS)
+
+check: setup
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+bench: setup
+	.venv/bin/python -m trous.bench benchmarks/shapes.json $(ARGS)
