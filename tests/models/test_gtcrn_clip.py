@@ -1,0 +1,72 @@
+"""A trained network on real speech: the published weights turn the noisy clip into the published clean one."""
+
+from __future__ import annotations
+
+import copy
+import os
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import trous
+from models import gtcrn
+
+#: The published clip was written as 16-bit numbers, rounded down.
+FULL = 2.0**15
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    if not os.environ.get("TROUS_DATA"):
+        pytest.skip("TROUS_DATA does not say where the GTCRN weights and clips are")
+    folder = Path(os.environ["TROUS_DATA"], "models", "gtcrn")
+    if not folder.is_dir():
+        pytest.skip(f"no GTCRN weights and clips in {folder}")
+    return folder
+
+
+def read(path: Path) -> torch.Tensor:
+    """The samples of a 16-bit clip, as whole numbers in float64."""
+    with wave.open(str(path)) as clip:
+        assert (clip.getnchannels(), clip.getsampwidth(), clip.getframerate()) == (1, 2, 16000)
+        return torch.from_numpy(np.frombuffer(clip.readframes(clip.getnframes()), "<i2").astype(np.float64))
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path) -> gtcrn.GTCRN:
+    network = gtcrn.GTCRN().eval()
+    saved = torch.load(folder / "model_trained_on_dns3.tar", weights_only=True, map_location="cpu")
+    network.load_state_dict(saved["model"])
+    return network
+
+
+@pytest.mark.parametrize("layers", ["torch", "trous"])
+def test_the_published_clip_is_reproduced(folder: Path, network: gtcrn.GTCRN, layers: str) -> None:
+    noisy, published = read(folder / "mix.wav"), read(folder / "enh.wav")
+    if layers == "trous":
+        network = trous.accelerate(copy.deepcopy(network))
+    with torch.no_grad():
+        samples = FULL * gtcrn.enhance(network, (noisy / FULL).float()).double()
+    assert samples.shape == published.shape == (len(noisy) // gtcrn.HOP * gtcrn.HOP,)
+    # Rounding down leaves [0, 1); float32 moves the ends by a fraction of 1% of a step.
+    left = samples - published
+    assert left.min().item() >= -0.01 and left.max().item() <= 1.01
+    noise = (left - left.mean()).square().mean()
+    assert 10 * torch.log10(published.square().mean() / noise) > 76  # dB; 16-bit rounding alone of this clip
+
+
+def test_swapping_changes_the_clip_by_rounding_only(folder: Path, network: gtcrn.GTCRN) -> None:
+    clip = read(folder / "mix.wav")[:32000] / FULL
+    ours = trous.accelerate(copy.deepcopy(network))
+    fine = copy.deepcopy(network).double()
+    with torch.no_grad():
+        exact = gtcrn.enhance(fine, clip)
+        torchs = gtcrn.enhance(network, clip.float())
+        single = gtcrn.enhance(ours, clip.float())
+        double = gtcrn.enhance(trous.accelerate(fine), clip)
+    scale = exact.abs().max()
+    assert (double - exact).abs().max() <= 1e-12 * scale
+    assert (single - torchs).abs().max() <= 1e-5 * scale
