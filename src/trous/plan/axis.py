@@ -46,8 +46,8 @@ class AxisPlan:
         """The plan whose matrix is the transpose of this one's.
 
         An output of the adjoint is an input of the plan: `i = down*m + offset` becomes the output side, so its phase is
-        `offset mod down` and every tap moves by whole steps of `m`. Its own `output_size` is the smallest input of the
-        plan that gives that many outputs.
+        `offset mod down` and every tap moves by whole steps of `m`. Its own `output_size` is, for the adjoint of a
+        convolution, the smallest input that gives that many outputs.
         """
         taps = sorted(
             Tap(tap.offset % self.down, tap.kernel, tap.phase - self.up * (tap.offset // self.down))

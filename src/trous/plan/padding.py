@@ -1,4 +1,4 @@
-"""Padding words and padding modes, as numbers: the only place that knows what "same" or "reflect" mean."""
+"""Padding words as numbers: the only place that knows what "same" or "causal" mean."""
 
 from __future__ import annotations
 

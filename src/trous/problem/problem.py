@@ -54,7 +54,7 @@ class Problem:
 
     @property
     def kind(self) -> str:
-        """"conv" or "conv_transpose"."""
+        """ "conv" or "conv_transpose"."""
         return next(name for name, kind in KINDS.items() if isinstance(self.spec, kind))
 
     @property

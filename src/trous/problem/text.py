@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from trous.errors import TrousError
 from trous.plan.padding import PADDING_WORDS
-from trous.spec import Conv, ConvTranspose, Spec
+from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
     from trous.problem.problem import Problem
 
-KINDS: dict[str, type[Spec]] = {"conv": Conv, "conv_transpose": ConvTranspose}
+KINDS: dict[str, type[Conv] | type[ConvTranspose]] = {"conv": Conv, "conv_transpose": ConvTranspose}
 DTYPES: dict[str, str] = {"f32": "float32", "f64": "float64", "bf16": "bfloat16", "f16": "float16"}
 _FLAGS = {"last": "channels_last", "bias": "bias"}
 _DEFAULTS = (("s", "stride", "1"), ("p", "padding", "0"), ("op", "output_padding", "0"), ("d", "dilation", "1"))

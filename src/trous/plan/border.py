@@ -1,0 +1,51 @@
+"""Padding modes as index maps: which input each position of the padded input copies.
+
+The padded convolution is the convolution of `x[source_indices(...)]`. Its adjoint, the transposed convolution with a
+padding mode, adds every position of the padded result back to the input that it was copied from: a scatter-add by the
+same indices.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from trous.errors import TrousError
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
+
+
+def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int | None, ...]:
+    """For each of the `before + size + after` positions the input index that it copies, None where it holds a zero.
+
+    Modes as in torch: reflect does not repeat the edge element, replicate repeats it, circular continues at the other
+    end. A negative `before` or `after` crops. Raises TrousError where torch does: reflect needs a padding below the
+    size, circular one no larger than it, replicate an input that is not empty.
+
+    >>> source_indices("reflect", 4, 2, 1)
+    (2, 1, 0, 1, 2, 3, 2)
+    """
+    if mode not in PADDING_MODES:
+        raise TrousError("padding_mode", f"must be one of {', '.join(PADDING_MODES)}", mode)
+    longest = max(before, after)
+    if longest > 0:
+        if mode == "reflect" and longest >= size:
+            raise TrousError("padding", f"must be smaller than the input ({size}) for padding_mode reflect", longest)
+        if mode == "circular" and longest > size:
+            raise TrousError("padding", f"must be at most the input ({size}) for padding_mode circular", longest)
+        if mode == "replicate" and size == 0:
+            raise TrousError("padding", "must be 0 beside an empty input for padding_mode replicate", longest)
+    return tuple(_source(mode, size, position) for position in range(-before, size + after))
+
+
+def _source(mode: str, size: int, position: int) -> int | None:
+    if 0 <= position < size:
+        return position
+    match mode:
+        case "reflect":
+            return -position if position < 0 else 2 * (size - 1) - position
+        case "replicate":
+            return 0 if position < 0 else size - 1
+        case "circular":
+            return position % size
+    return None
