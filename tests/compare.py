@@ -1,7 +1,7 @@
 """Comparison that raises: bit for bit, or within the one table of tolerances (docs/numerics.md).
 
-A comparison of nothing proves nothing. Empty data, data that is mostly zeros and numbers that are not finite are refused
-as `NothingCompared`, unless the caller says that they are what the test is about.
+A comparison of nothing proves nothing. Empty data, data that is mostly zeros and numbers that are not finite are
+refused as `NothingCompared`, unless the caller says that they are what the test is about.
 """
 
 from __future__ import annotations
@@ -119,5 +119,5 @@ def _raise_unless(same: np.ndarray, got: np.ndarray, want: np.ndarray, what: obj
     wrong = np.argwhere(~same)
     first = tuple(int(n) for n in wrong[0])
     raise AssertionError(
-        f"{what}: {len(wrong)} of {same.size} elements {how}; first at {first}: {got[first]!r}, expected {want[first]!r}"
+        f"{what}: {len(wrong)} of {same.size} elements {how}, first at {first}: {got[first]}, expected {want[first]}"
     )

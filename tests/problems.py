@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from compare import assert_identical
 
+from compare import assert_identical
 from trous.arrays import empty, is_channels_last
 from trous.backends import Operation, loops, name_of
 from trous.plan.padding import conv_padding, transposed_padding

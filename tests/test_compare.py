@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from compare import ROUNDING, NothingCompared, assert_close, assert_identical, tolerance
 
 DATA = np.random.default_rng(1).normal(size=(4, 50)).astype(np.float32)
@@ -123,7 +124,7 @@ def test_not_finite_must_be_at_the_same_place_and_of_the_same_kind(compare):
 
 @pytest.mark.parametrize("dtype", list(ROUNDING))
 def test_the_table_admits_rounding_and_nothing_more(dtype):
-    """Sums of a thousand products made in the type are inside the tolerance; one that lost a third of its size is not."""
+    """Sums of a thousand products made in the type are inside the tolerance, one that lost a third is not."""
     terms = 1000
     generator = np.random.default_rng(2)
     x, w = (torch.from_numpy(generator.normal(size=(2000, terms))).to(getattr(torch, dtype)) for _ in range(2))
