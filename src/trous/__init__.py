@@ -1,3 +1,54 @@
-"""Transposed and dilated convolution from one tap plan, for NumPy and PyTorch."""
+"""Transposed and dilated convolution from one tap plan, for NumPy and PyTorch.
+
+Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
+`nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. Importing this needs
+NumPy and llvmlite; what needs torch imports it when first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from trous import functional
+from trous.errors import TrousError
+from trous.functional import conv, conv_transpose
+from trous.interpolation import interpolation_kernel
+from trous.spec import Conv, ConvTranspose
+
+if TYPE_CHECKING:
+    from trous import nn
+    from trous.nn import accelerate
 
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "Conv",
+    "ConvTranspose",
+    "TrousError",
+    "__version__",
+    "accelerate",
+    "conv",
+    "conv_transpose",
+    "functional",
+    "interpolation_kernel",
+    "nn",
+]
+
+_NEEDS_TORCH = ("accelerate", "nn")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEEDS_TORCH:
+        raise AttributeError(f"module 'trous' has no attribute {name!r}")
+    try:
+        nn = importlib.import_module("trous.nn")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(f"trous.{name} needs PyTorch: pip install trous[torch]", name="torch") from error
+    return nn if name == "nn" else nn.accelerate
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
