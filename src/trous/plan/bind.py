@@ -22,7 +22,7 @@ class BoundAxis:
     output_size: int
 
     def steps(self, tap: Tap) -> range:
-        """The `m` for which both sides of the tap exist: `0 <= up*m + phase < output` and `0 <= down*m + offset < input`.
+        """The `m` at which both sides of the tap exist: `0 <= up*m + phase < output`, `0 <= down*m + offset < input`.
 
         Empty for a tap whose whole range falls into the padding.
         """
@@ -51,7 +51,7 @@ class BoundAxis:
 
 @dataclass(frozen=True)
 class BoundPlan:
-    """An N-dimensional plan bound to sizes; the product of its bound axes."""
+    """An N-dimensional plan bound to sizes; the product of its bound axes. `print(bound)` shows it as a table."""
 
     plan: Plan
     axes: tuple[BoundAxis, ...]
@@ -72,3 +72,8 @@ class BoundPlan:
     def multiplications(self) -> int:
         """Multiplications executed for one input channel feeding one output channel; padding is not counted."""
         return prod(axis.multiplications for axis in self.axes)
+
+    def __str__(self) -> str:
+        from trous.plan.table import bound_table
+
+        return bound_table(self)
