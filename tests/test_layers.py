@@ -22,7 +22,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("functional",),
     ("nn",),
     ("interpolation",),
-    ("demo", "bench", "apps"),
+    ("bench",),
+    ("demo", "apps"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -76,16 +76,20 @@ def compare(case: Case, seconds: float) -> Result:
         )
         b = bias if problem.bias else None
         reference = _torch_function(problem)(x.double(), w.double(), b if b is None else b.double())
-        contenders = _contenders(problem, x, w, b)
-        for name, call in contenders.items():
+        calls = contenders(problem, x, w, b)
+        for name, call in calls.items():
             if not torch.equal(call().double(), reference):
                 raise ArithmeticError(f"{name} differs from float64 on {case.id} ({problem})")
-        return Result(case, interleaved(contenders, seconds))
+        return Result(case, interleaved(calls, seconds))
 
 
-def _contenders(
+def contenders(
     problem: Problem, x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None
 ) -> dict[str, Callable[[], torch.Tensor]]:
+    """Calls that solve `problem` on the same numbers, by name: trous and PyTorch, each in both memory formats.
+
+    Channels-last weights follow their input, as `module.to(memory_format=torch.channels_last)` has it.
+    """
     import torch
 
     ours = partial(getattr(trous, problem.kind), **_arguments(problem))
