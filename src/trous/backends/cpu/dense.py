@@ -1,0 +1,224 @@
+"""Binding of the `gemm` kernel: from an operation and its strides to header, tables and scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from trous.backends.cpu import gemm
+from trous.backends.cpu.ir import BYTES
+from trous.backends.cpu.tables import Entry, Strides, Taps, folds
+from trous.backends.cpu.target import Target
+from trous.backends.operation import Operation
+
+#: Bytes of weights, inputs and unfinished sums that one thread keeps at hand; together they fit a 2 MB cache.
+WEIGHT_BYTES, SUM_BYTES = 1 << 20, 1 << 19
+CHUNK_STEPS, CHUNK_SLOTS, CHUNK_CHANNELS = 4096, 256, 512
+LARGEST_INTERLEAVE = 8
+#: Items that the work is cut into at least, so that threads share it evenly.
+ITEMS = 16
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A kernel with everything but the pointers of a call."""
+
+    shape: gemm.Shape
+    header: np.ndarray
+    tables: dict[str, np.ndarray]
+    items: int
+    scratch: int
+
+
+def bind(operation: Operation, strides: Strides, element: str, target: Target, checked: bool) -> Bound:
+    fold = _wants_fold(operation, strides, target.lanes(BYTES[element]))
+    groups = operation.groups
+    per_group = operation.out_channels // groups
+    last = operation.bound.axes[-1].plan.up
+    out_channels = last if fold else per_group
+    taps = Taps(operation, strides, fold, out_channels)
+    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
+    positions = operation.batch * steps[0] * steps[1] * steps[2]
+    channels = operation.in_channels // groups
+    shape = _shape(operation, strides, element, target, checked, fold, out_channels, positions)
+
+    chunks = _chunks(len(taps.slots), channels)
+    entries, entry_at, most = _entry_tables(taps, chunks, shape.interleaved)
+    phases = len(taps.phases) // shape.interleaved
+    channel_tiles = ceil(out_channels / shape.channels)
+    panel = most * max(c[3] for c in chunks) * shape.channels
+    tiles_per_block = max(1, min(channel_tiles, WEIGHT_BYTES // max(1, panel * BYTES[element])))
+    channel_blocks = ceil(channel_tiles / tiles_per_block)
+    virtual_groups = groups * (per_group if fold else 1)
+    blocks = virtual_groups * channel_blocks
+    position_tiles = ceil(positions / shape.positions)
+    tile_sums = shape.interleaved * shape.positions * shape.channels
+    kept = tiles_per_block * phases * tile_sums * BYTES[element]
+    tiles_per_item = max(1, min(position_tiles, position_tiles * blocks // ITEMS))
+    if len(chunks) > 1:
+        tiles_per_item = max(1, min(tiles_per_item, SUM_BYTES // kept))
+    items_per_block = ceil(position_tiles / tiles_per_item)
+
+    x, w, y = (strides.spatial(name) for name in "xwy")
+    w_out, w_in = strides.w[:2][:: -1 if operation.weight_by_input else 1]
+    w_group = strides.w[0] * (channels if operation.weight_by_input else per_group)
+    axes = taps.axes
+    ups = [axis.plan.up for axis in axes]
+    numbers = {
+        "groups_per_input": per_group if fold else 1,
+        "channel_tiles": channel_tiles,
+        "tiles_per_block": tiles_per_block,
+        "channel_blocks": channel_blocks,
+        "positions": positions,
+        "position_tiles": position_tiles,
+        "tiles_per_item": tiles_per_item,
+        "items_per_block": items_per_block,
+        "chunks": len(chunks),
+        "phases": phases,
+        "out_channels": out_channels,
+        "lane_extent": int(fold),
+        "x_group": channels * strides.x[1],
+        "x_n": strides.x[0],
+        "x_c": strides.x[1],
+        "w_group": w_group,
+        "w_sub": w_out if fold else 0,
+        "w_lane": w[2] if fold else w_out,
+        "w_in": w_in,
+        "y_group": strides.y[1] if fold else per_group * strides.y[1],
+        "y_n": strides.y[0],
+        "y_c": y[2] if fold else strides.y[1],
+        "bias_group": 1 if fold else per_group,
+        "bias_lane": 0 if fold else 1,
+        "panel": panel,
+        "tile_sums": tile_sums,
+    }
+    for i, name in enumerate("zyx"):
+        numbers |= {
+            f"steps_{name}": steps[i],
+            f"up_{name}": ups[i],
+            f"down_{name}": axes[i].plan.down,
+            f"in_{name}": axes[i].input_size,
+            f"out_{name}": axes[i].output_size,
+            f"x_{name}": x[i],
+            f"y_{name}": y[i],
+        }
+    tables = {
+        "slots": _table(taps.slots, gemm.SLOT),
+        "entries": entries,
+        "entry_at": entry_at,
+        "chunk_list": _table(chunks, gemm.CHUNK),
+        "phase_list": _table(taps.phases[:: shape.interleaved], gemm.PHASE),
+    }
+    unfinished = tiles_per_item * tiles_per_block * phases if len(chunks) > 1 else 1
+    scratch, numbers_at = _scratch(shape, chunks, most, tiles_per_block * panel, unfinished * tile_sums, phases)
+    header = gemm.FIELDS.pack(numbers | numbers_at)
+    return Bound(shape, header, tables, blocks * items_per_block, scratch)
+
+
+def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
+    """Long strides of the last axis: vectors run over its phases, whose weights and outputs lie side by side."""
+    axis = operation.bound.axes[-1]
+    return axis.plan.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and folds(axis)
+
+
+def _shape(
+    operation: Operation,
+    strides: Strides,
+    element: str,
+    target: Target,
+    checked: bool,
+    fold: bool,
+    out_channels: int,
+    positions: int,
+) -> gemm.Shape:
+    lanes = target.lanes(BYTES[element])
+    last = operation.bound.axes[-1].plan
+    along_channels = fold or (strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2)
+    if along_channels:
+        widths = {1: 1.15, 2: 1.0, 3: 1.05}  # padded channels, weighed by what a tile of so many vectors costs
+        vectors = min(widths, key=lambda v: ceil(out_channels / (v * lanes)) * v * widths[v])
+        rows = _rows(target, vectors)
+        per_group = operation.in_channels // operation.groups
+        kept = next((n for n in (80, 272) if n >= min(per_group, CHUNK_CHANNELS) + lanes), CHUNK_CHANNELS + 16)
+        y_lane = strides.y[-1] if fold else strides.y[1]
+        return gemm.Shape(
+            element, lanes, rows, vectors, False, 1, strides.x[1] == 1, y_lane == 1, row_stride=kept, checked=checked
+        )
+    interleaved = last.up if 1 < last.up <= LARGEST_INTERLEAVE and strides.y[-1] == 1 else 1
+    vectors = 1 if positions <= lanes else 2
+    most = _rows(target, vectors)
+    tiles = ceil(out_channels / most)
+    rows = ceil(out_channels / tiles)
+    if vectors == 2 and rows <= most // 2 and positions > 2 * lanes:
+        vectors = 4
+    step = strides.x[-1] * last.down
+    y_step = strides.y[-1] * (1 if interleaved > 1 else last.up)
+    return gemm.Shape(element, lanes, rows, vectors, True, interleaved, step == 1, y_step == 1, checked=checked)
+
+
+def _rows(target: Target, vectors: int) -> int:
+    """Rows of accumulators that fit the registers beside the vectors loaded and, where needed, a broadcast."""
+    free = target.registers - vectors - (2 if target.broadcast_operands else 3)
+    return min(24, free // vectors) if vectors == 1 else free // vectors
+
+
+def _chunks(slots: int, channels: int) -> list[tuple[int, int, int, int]]:
+    """(first slot, slots, first channel, channels) of the parts in which long reductions are summed, in order."""
+    channels_each = max(1, min(channels, CHUNK_CHANNELS))
+    slots_each = max(1, min(CHUNK_SLOTS, CHUNK_STEPS // channels_each))
+    return [
+        (s, min(slots_each, slots - s), c, min(channels_each, channels - c))
+        for s in range(0, max(slots, 1), slots_each)
+        for c in range(0, max(channels, 1), channels_each)
+    ]
+
+
+def _entry_tables(
+    taps: Taps, chunks: list[tuple[int, int, int, int]], interleaved: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Entries by chunk and phase, where each phase starts, and the most that one chunk has."""
+    by_phase: list[list[Entry]] = [taps.entries(phase) for phase in taps.phases]
+    rows: list[tuple[int, int, int, int, int]] = []
+    starts: list[int] = []
+    most = 0
+    for first, count, _, _ in chunks:
+        begin = len(rows)
+        for entries in by_phase:
+            starts.append(len(rows))
+            rows += [
+                (0, e.slot - first, e.weight, e.low, e.high) for e in entries if first <= e.slot < first + count
+            ]
+        rows[begin:] = [(number, *row[1:]) for number, row in enumerate(rows[begin:])]
+        most = max(most, len(rows) - begin)
+    starts.append(len(rows))
+    return _table(rows, gemm.ENTRY), np.array(starts, np.int64), max(most, 1)
+
+
+def _table(rows: list, width: int) -> np.ndarray:
+    return np.array(rows, np.int64).reshape(-1, width) if rows else np.zeros((1, width), np.int64)
+
+
+def _scratch(
+    shape: gemm.Shape, chunks: list[tuple[int, int, int, int]], entries: int, weights: int, sums: int, phases: int
+) -> tuple[int, dict[str, int]]:
+    """Bytes of scratch for one thread, and where its parts lie."""
+    slots, channels = max(c[1] for c in chunks), max(c[3] for c in chunks)
+    tile = shape.positions * (channels if shape.positions_along_vectors else shape.row_stride)
+    item = BYTES[shape.element]
+    lengths = {
+        "weights": (weights, item),
+        "inputs": (slots * tile, item),
+        "sums": (sums, item),
+        "runs": ((shape.positions + 1) * gemm.RUN, 8),
+        "copies": (slots * (shape.positions + shape.vectors) * gemm.COPY + gemm.COPY, 8),
+        "places": (slots + 1, 8),
+        "pairs": ((entries + 1) * gemm.PAIR, 8),
+        "pair_at": (phases * shape.interleaved + 1, 8),
+    }
+    at, numbers = 0, {}
+    for name, (length, size) in lengths.items():
+        numbers |= {f"{name}_at": at, f"{name}_length": length}
+        at += ceil((length * size + 64) / 64) * 64
+    return at, numbers

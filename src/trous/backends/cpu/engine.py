@@ -1,0 +1,120 @@
+"""From IR text to a callable: optimise, lower, keep the object code on disk, load it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from trous.backends.cpu.target import Target
+
+#: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
+_GENERATORS = ("ir.py", "header.py", "gemm.py", "engine.py")
+
+_lock = threading.Lock()
+_loaded: dict[str, tuple[Callable[..., None], object]] = {}  # function, and what keeps its code alive
+
+
+def cache_folder() -> Path | None:
+    """Where object code is kept: `TROUS_CACHE`, by default the user's cache folder; None when it is set empty."""
+    named = os.environ.get("TROUS_CACHE")
+    if named is not None:
+        return Path(named) if named else None
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / (
+        "Library/Caches" if sys.platform == "darwin" else ".cache"
+    )
+    return Path(base) / "trous"
+
+
+def function(name: str, target: Target, build: Callable[[], str]) -> Callable[..., None]:
+    """The compiled kernel `name`, whose IR `build` gives; from memory's or disk's cache when it has been made before."""
+    key = f"{name}-{target.name}-{_fingerprint()}"
+    if key in _loaded:
+        return _loaded[key][0]
+    path = None if (folder := cache_folder()) is None else folder / f"{key}.o"
+    with _lock:
+        code = _read(path)
+        if code is None:
+            code = compile_object(build(), target)
+            _write(path, code)
+        if key not in _loaded:
+            _loaded[key] = _load(key, name, code)
+        return _loaded[key][0]
+
+
+def compile_object(text: str, target: Target) -> bytes:
+    """Object code of a module. The pipeline is short: what the generators emit needs little besides registers."""
+    module = llvm.parse_assembly(text)
+    machine = _machine(target)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+@lru_cache(maxsize=8)
+def _machine(target: Target) -> llvm.TargetMachine:
+    _initialise()
+    triple = llvm.get_process_triple()
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="default"
+    )
+
+
+@lru_cache(maxsize=1)
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@lru_cache(maxsize=1)
+def _jit() -> llvm.LLJIT:
+    _initialise()
+    return llvm.create_lljit_compiler()
+
+
+def _load(key: str, name: str, code: bytes) -> tuple[Callable[..., None], object]:
+    tracker = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name).add_current_process().link(_jit(), key)
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    return kind(tracker[name]), tracker
+
+
+@lru_cache(maxsize=1)
+def _fingerprint() -> str:
+    folder = Path(__file__).parent
+    digest = hashlib.sha256(f"{llvmlite.__version__} {llvm.llvm_version_info}".encode())
+    for source in _GENERATORS:
+        digest.update((folder / source).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return path.read_bytes() if path else None
+    except OSError:
+        return None
+
+
+def _write(path: Path | None, code: bytes) -> None:
+    """Keep `code`; whole or not at all, and a folder that cannot be written is no reason to stop."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(code)
+        os.replace(temporary, path)
+    except OSError:
+        return

@@ -1,0 +1,37 @@
+"""The forward pass, and so the gradient for the input, which is the forward pass of the adjoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from trous.arrays import dtype_name, memory
+from trous.backends.cpu import dense, engine, gemm, run
+from trous.backends.cpu.tables import Strides
+from trous.backends.cpu.target import Target, current
+from trous.backends.operation import Operation
+
+
+def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
+    if 0 in operation.output_shape:
+        return
+    places = [memory(a) for a in (x, w, y)]
+    strides = Strides(*(p.strides for p in places))
+    checked = os.environ.get("TROUS_CHECK") == "1"
+    bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
+    bias = np.zeros(operation.out_channels, dtype_name(x)) if bias is None else bias
+    if memory(bias).strides != (1,):
+        bias = bias.clone() if hasattr(bias, "clone") else bias.copy()
+    run.call(kernel, bound, gemm.FIELDS, {"x": x, "w": w, "bias": bias, "y": y}, operation.multiplications, checked)
+
+
+@lru_cache(maxsize=4096)
+def _bound(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+) -> tuple[dense.Bound, Callable[..., None]]:
+    bound = dense.bind(operation, strides, element, target, checked)
+    return bound, engine.function(bound.shape.name, target, lambda: gemm.build(bound.shape))

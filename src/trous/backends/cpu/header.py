@@ -1,0 +1,81 @@
+"""The one argument block of generated code: named 64-bit fields, read by name on both sides.
+
+A kernel is `void kernel(int64 *header, void *scratch, int64 begin, int64 end)`; `begin .. end` are the work items of
+one thread. Everything that depends on sizes comes through the header, so a new size compiles nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import llvmlite.ir as ll
+import numpy as np
+
+from trous.backends.cpu.ir import POINTER, Array, Function, Int, Limits
+
+
+class Fields:
+    """The names of a kernel's header in order, and for each user array or scratch part its pointer and limits."""
+
+    def __init__(self, numbers: Sequence[str], arrays: Sequence[str], scratch: Sequence[str]):
+        self.arrays, self.scratch = tuple(arrays), tuple(scratch)
+        names = [*numbers, *arrays]
+        names += [f"{name}_{edge}" for name in arrays for edge in ("low", "high")]
+        names += [f"{name}_{part}" for name in scratch for part in ("at", "length")]
+        names += ["breach", "spare"]
+        self.place = {name: i for i, name in enumerate(names)}
+
+    def pack(self, values: dict[str, int]) -> np.ndarray:
+        """A header; every name must be given but the two of checked code."""
+        header = np.zeros(len(self.place), np.int64)
+        for name, value in values.items():
+            header[self.place[name]] = value
+        return header
+
+
+class Kernel:
+    """A kernel function under construction: its header's numbers as attributes, its arrays by name."""
+
+    def __init__(self, fields: Fields, name: str, checked: bool):
+        self.module = ll.Module(name)
+        self.fn = Function(self.module, name, pointers=2, integers=2)
+        self.fields, self.checked = fields, checked
+        header, self._scratch, self.begin, self.end = self.fn.arguments
+        self._header = Array(self.fn, header, "int64")
+        self._numbers: dict[str, Int] = {}
+        self._spare = self._pointer("spare") if checked else None
+        self._breach = Array(self.fn, self._pointer("breach"), "int64") if checked else None
+
+    def __getattr__(self, name: str) -> Int:
+        """A header number, loaded once at the top of the function."""
+        if name.startswith("_") or name not in self.fields.place:
+            raise AttributeError(name)
+        if name not in self._numbers:
+            with self.fn.builder.goto_entry_block():
+                self._numbers[name] = self._header[self.fields.place[name]]
+        return self._numbers[name]
+
+    def array(self, name: str, element: str) -> Array:
+        """One of the header's arrays, index 0 at its pointer."""
+        limits = self._limits(getattr(self, f"{name}_low"), getattr(self, f"{name}_high")) if self.checked else None
+        return Array(self.fn, self._pointer(name), element, 0, limits)
+
+    def part(self, name: str, element: str) -> Array:
+        """A part of the thread's scratch memory; `name_at` counts bytes, `name_length` elements."""
+        with self.fn.builder.goto_entry_block():
+            start = getattr(self, f"{name}_at")
+            base = self.fn.builder.gep(self._scratch, [start.value], source_etype=ll.IntType(8))
+        limits = self._limits(self.fn.int(0), getattr(self, f"{name}_length")) if self.checked else None
+        return Array(self.fn, base, element, 0, limits)
+
+    def finish(self) -> str:
+        self.fn.finish()
+        return str(self.module)
+
+    def _limits(self, low: Int, high: Int) -> Limits:
+        return Limits(low, high, self._breach, self._spare)
+
+    def _pointer(self, name: str) -> Any:
+        with self.fn.builder.goto_entry_block():
+            return self.fn.builder.inttoptr(getattr(self, name).value, POINTER)

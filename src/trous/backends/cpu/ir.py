@@ -1,0 +1,355 @@
+"""A thin notation over llvmlite, so that a kernel reads like the loop nest it is.
+
+`Int` wraps a 64-bit integer with Python's operators; `Array` is memory of one element type that checks each access when
+asked to; `Function` holds the builder and the control flow. Nothing here knows about convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.ir as ll
+
+I1, I32, I64 = ll.IntType(1), ll.IntType(32), ll.IntType(64)
+POINTER = ll.PointerType()
+ELEMENTS = {"float32": ll.FloatType(), "float64": ll.DoubleType(), "int64": I64}
+BYTES = {"float32": 4, "float64": 8, "int64": 8}
+
+
+class Int:
+    """A 64-bit integer, or with `i1` a condition, in the function being built."""
+
+    __slots__ = ("fn", "value")
+
+    def __init__(self, fn: Function, value: ll.Value):
+        self.fn, self.value = fn, value
+
+    def _binary(self, other: Any, name: str, swap: bool = False) -> Int:
+        left, right = self.value, self.fn.int(other).value if not _is_condition(self) else other.value
+        if swap:
+            left, right = right, left
+        return Int(self.fn, getattr(self.fn.builder, name)(left, right))
+
+    def __add__(self, other: Any) -> Int:
+        return self if _is_zero(other) else self._binary(other, "add")
+
+    def __sub__(self, other: Any) -> Int:
+        return self if _is_zero(other) else self._binary(other, "sub")
+
+    def __rsub__(self, other: Any) -> Int:
+        return self._binary(other, "sub", swap=True)
+
+    def __mul__(self, other: Any) -> Int:
+        return self._binary(other, "mul")
+
+    def __floordiv__(self, other: Any) -> Int:
+        """Quotient of numbers that are not negative."""
+        return self._binary(other, "udiv")
+
+    def __mod__(self, other: Any) -> Int:
+        return self._binary(other, "urem")
+
+    def __and__(self, other: Any) -> Int:
+        return self._binary(other, "and_")
+
+    def __or__(self, other: Any) -> Int:
+        return self._binary(other, "or_")
+
+    def __xor__(self, other: Any) -> Int:
+        return self._binary(other, "xor")
+
+    def __lshift__(self, other: Any) -> Int:
+        return self._binary(other, "shl")
+
+    def __rshift__(self, other: Any) -> Int:
+        return self._binary(other, "lshr")
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _compare(self, other: Any, op: str) -> Int:
+        return Int(self.fn, self.fn.builder.icmp_signed(op, self.value, self.fn.int(other).value))
+
+    def __lt__(self, other: Any) -> Int:
+        return self._compare(other, "<")
+
+    def __le__(self, other: Any) -> Int:
+        return self._compare(other, "<=")
+
+    def __gt__(self, other: Any) -> Int:
+        return self._compare(other, ">")
+
+    def __ge__(self, other: Any) -> Int:
+        return self._compare(other, ">=")
+
+    def equals(self, other: Any) -> Int:
+        return self._compare(other, "==")
+
+    def differs(self, other: Any) -> Int:
+        return self._compare(other, "!=")
+
+
+def _is_condition(x: Int) -> bool:
+    return x.value.type == I1
+
+
+def _is_zero(x: Any) -> bool:
+    return isinstance(x, int) and x == 0
+
+
+class Variable:
+    """A 64-bit integer that changes; LLVM turns it into a register."""
+
+    def __init__(self, fn: Function, start: Any):
+        self.fn = fn
+        with fn.builder.goto_entry_block():
+            self.slot = fn.builder.alloca(I64)
+        self.set(start)
+
+    def get(self) -> Int:
+        return Int(self.fn, self.fn.builder.load(self.slot, typ=I64))
+
+    def set(self, value: Any) -> None:
+        self.fn.builder.store(self.fn.int(value).value, self.slot)
+
+
+class Accumulator(Variable):
+    """A vector of elements that changes."""
+
+    def __init__(self, fn: Function, element: str, lanes: int):
+        self.fn, self.type = fn, ll.VectorType(ELEMENTS[element], lanes)
+        with fn.builder.goto_entry_block():
+            self.slot = fn.builder.alloca(self.type)
+
+    def get(self) -> ll.Value:  # type: ignore[override]
+        return self.fn.builder.load(self.slot, typ=self.type)
+
+    def set(self, value: ll.Value) -> None:
+        self.fn.builder.store(value, self.slot)
+
+    def clear(self) -> None:
+        self.set(ll.Constant(self.type, None))
+
+    def multiply_add(self, a: ll.Value, b: ll.Value) -> None:
+        """One rounding or two, as the instruction set has it."""
+        product = self.fn.builder.fmul(a, b, flags=("contract",))
+        self.set(self.fn.builder.fadd(self.get(), product, flags=("contract",)))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What checked code compares with: elements `low <= index < high` of an array, and where to note a breach."""
+
+    low: Int
+    high: Int
+    breach: Array
+    spare: ll.Value
+
+
+@dataclass(frozen=True)
+class Array:
+    """Elements of one type from a base pointer on. `offset` is where index 0 lies, so parts of it keep its limits."""
+
+    fn: Function
+    base: ll.Value
+    element: str
+    offset: Int | int = 0
+    limits: Limits | None = None
+
+    def at(self, offset: Any) -> Array:
+        """The same memory with index 0 moved to `offset`."""
+        return Array(self.fn, self.base, self.element, self.fn.int(self.offset) + offset, self.limits)
+
+    def _pointer(self, index: Int) -> ll.Value:
+        return self.fn.builder.gep(self.base, [index.value], source_etype=ELEMENTS[self.element])
+
+    def _place(self, index: Any, lanes: int = 1) -> ll.Value:
+        """Pointer to `lanes` elements; in checked code to a spare place when they are not all inside."""
+        whole = self.fn.int(index) + self.offset
+        pointer = self._pointer(whole)
+        if self.limits is None:
+            return pointer
+        inside = (whole >= self.limits.low) & (whole + lanes <= self.limits.high)
+        self.fn.note_breach(inside, self.limits)
+        return self.fn.builder.select(inside.value, pointer, self.limits.spare)
+
+    def __getitem__(self, index: Any) -> Any:
+        value = self.fn.builder.load(self._place(index), typ=ELEMENTS[self.element])
+        return Int(self.fn, value) if self.element == "int64" else value
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.element == "int64":
+            value = self.fn.int(value).value
+        self.fn.builder.store(value, self._place(index))
+
+    def vector(self, index: Any, lanes: int) -> ll.Value:
+        kind = ll.VectorType(ELEMENTS[self.element], lanes)
+        return self.fn.builder.load(self._place(index, lanes), align=BYTES[self.element], typ=kind)
+
+    def set_vector(self, index: Any, value: ll.Value) -> None:
+        self.fn.builder.store(value, self._place(index, value.type.count), align=BYTES[self.element])
+
+    def masked(self, index: Any, mask: ll.Value) -> ll.Value:
+        """The lanes that `mask` names, zeros elsewhere; lanes left out are not touched."""
+        kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
+        pointer, mask = self._masked_place(index, None, mask)
+        name = f"llvm.masked.load.{_suffix(kind)}.p0"
+        return self.fn.call(name, kind, [pointer, self._align(), mask, ll.Constant(kind, None)])
+
+    def set_masked(self, index: Any, value: ll.Value, mask: ll.Value) -> None:
+        pointer, mask = self._masked_place(index, None, mask)
+        name = f"llvm.masked.store.{_suffix(value.type)}.p0"
+        self.fn.call(name, ll.VoidType(), [value, pointer, self._align(), mask])
+
+    def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
+        """Lanes `index + lane*stride` where `mask`, zeros elsewhere."""
+        kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
+        pointers, mask = self._masked_place(index, stride, mask)
+        name = f"llvm.masked.gather.{_suffix(kind)}.v{kind.count}p0"
+        return self.fn.call(name, kind, [pointers, self._align(), mask, ll.Constant(kind, None)])
+
+    def scatter(self, index: Any, stride: Any, value: ll.Value, mask: ll.Value) -> None:
+        pointers, mask = self._masked_place(index, stride, mask)
+        name = f"llvm.masked.scatter.{_suffix(value.type)}.v{value.type.count}p0"
+        self.fn.call(name, ll.VoidType(), [value, pointers, self._align(), mask])
+
+    def _masked_place(self, index: Any, stride: Any, mask: ll.Value) -> tuple[ll.Value, ll.Value]:
+        """Pointer of lane 0, or with a stride a vector of pointers; checked code drops lanes that fall outside."""
+        fn, lanes = self.fn, mask.type.count
+        whole = fn.int(index) + self.offset
+        steps = None if stride is None else fn.builder.mul(fn.lane_numbers(lanes), fn.splat(fn.int(stride).value, lanes))
+        if self.limits is not None:
+            places = fn.builder.add(fn.splat(whole.value, lanes), fn.lane_numbers(lanes) if steps is None else steps)
+            low = fn.builder.icmp_signed(">=", places, fn.splat(self.limits.low.value, lanes))
+            high = fn.builder.icmp_signed("<", places, fn.splat(self.limits.high.value, lanes))
+            inside = fn.builder.and_(low, high)
+            outside = fn.builder.and_(mask, fn.builder.not_(inside))
+            word = ll.IntType(lanes)
+            none = fn.builder.icmp_unsigned("==", fn.builder.bitcast(outside, word), ll.Constant(word, 0))
+            fn.note_breach(Int(fn, none), self.limits)
+            mask = fn.builder.and_(mask, inside)
+        pointer = self._pointer(whole)
+        if steps is None:
+            return pointer, mask
+        pointers = fn.builder.gep(pointer, [steps], source_etype=ELEMENTS[self.element])
+        pointers.type = ll.VectorType(POINTER, lanes)  # llvmlite takes it for the scalar that it starts from
+        return pointers, mask
+
+    def _align(self) -> ll.Constant:
+        return ll.Constant(I32, BYTES[self.element])
+
+
+def _suffix(kind: ll.VectorType) -> str:
+    return f"v{kind.count}{ {'float': 'f32', 'double': 'f64', 'i64': 'i64'}[str(kind.element)]}"
+
+
+class Function:
+    """One function `void name(ptr, ptr, ..., i64, i64, ...)` under construction."""
+
+    def __init__(self, module: ll.Module, name: str, pointers: int, integers: int):
+        kind = ll.FunctionType(ll.VoidType(), [POINTER] * pointers + [I64] * integers)
+        self.module, self.function = module, ll.Function(module, kind, name)
+        for argument in self.function.args[:pointers]:
+            argument.add_attribute("noalias")
+        self.builder = ll.IRBuilder(self.function.append_basic_block("entry"))
+        self.arguments = [a if a.type == POINTER else Int(self, a) for a in self.function.args]
+
+    def int(self, value: Any) -> Int:
+        return value if isinstance(value, Int) else Int(self, ll.Constant(I64, value))
+
+    def call(self, name: str, returns: ll.Type, arguments: Sequence[ll.Value]) -> Any:
+        callee = self.module.globals.get(name)
+        if callee is None:
+            callee = ll.Function(self.module, ll.FunctionType(returns, [a.type for a in arguments]), name)
+        return self.builder.call(callee, arguments)
+
+    def finish(self) -> None:
+        self.builder.ret_void()
+
+    # Control flow
+
+    @contextmanager
+    def loop(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Int]:
+        """`for i in range(start, stop, step)` for a positive step."""
+        b, i, stop, step = self.builder, Variable(self, start), self.int(stop), self.int(step)
+        check, body, done = (b.append_basic_block(name) for name in ("check", "body", "done"))
+        b.branch(check)
+        b.position_at_end(check)
+        b.cbranch((i.get() < stop).value, body, done)
+        b.position_at_end(body)
+        yield i.get()
+        i.set(i.get() + step)
+        b.branch(check)
+        b.position_at_end(done)
+
+    @contextmanager
+    def when(self, condition: Int) -> Iterator[None]:
+        with self.builder.if_then(condition.value):
+            yield
+
+    @contextmanager
+    def either(self, condition: Int) -> Iterator[tuple[Any, Any]]:
+        with self.builder.if_else(condition.value) as branches:
+            yield branches
+
+    def choose(self, condition: Int, yes: Any, no: Any) -> Int:
+        return Int(self, self.builder.select(condition.value, self.int(yes).value, self.int(no).value))
+
+    def min(self, a: Any, b: Any) -> Int:
+        a, b = self.int(a), self.int(b)
+        return self.choose(a < b, a, b)
+
+    def max(self, a: Any, b: Any) -> Int:
+        a, b = self.int(a), self.int(b)
+        return self.choose(a > b, a, b)
+
+    # Vectors
+
+    def splat(self, scalar: ll.Value, lanes: int) -> ll.Value:
+        kind = ll.VectorType(scalar.type, lanes)
+        one = self.builder.insert_element(ll.Constant(kind, ll.Undefined), scalar, ll.Constant(I32, 0))
+        zeros = ll.Constant(ll.VectorType(I32, lanes), [0] * lanes)
+        return self.builder.shuffle_vector(one, ll.Constant(kind, ll.Undefined), zeros)
+
+    def lane_numbers(self, lanes: int) -> ll.Constant:
+        return ll.Constant(ll.VectorType(I64, lanes), list(range(lanes)))
+
+    def bits(self, low: Any, high: Any, lanes: int) -> Int:
+        """The integer whose bits `low .. high-1`, clamped to `0 .. lanes`, are set: a mask as it lies in a table."""
+        below = [
+            (self.int(1) << self.min(self.max(edge, 0), lanes)) - 1 for edge in (self.int(low), self.int(high))
+        ]
+        return below[1] & (below[0] ^ -1)
+
+    def mask(self, bits: Int, lanes: int) -> ll.Value:
+        """Bits of an integer as a vector of conditions."""
+        word = self.builder.trunc(bits.value, ll.IntType(lanes))
+        return self.builder.bitcast(word, ll.VectorType(I1, lanes))
+
+    def interleave(self, vectors: Sequence[ll.Value]) -> list[ll.Value]:
+        """`P` vectors as `P` vectors in which lane `l` of vector `v` has moved to place `P*l + v`."""
+        phases, lanes = len(vectors), vectors[0].type.count
+        if phases == 1:
+            return list(vectors)
+        results = []
+        for part in range(phases):
+            places = [(part * lanes + lane) % phases for lane in range(lanes)]
+            sources = [(part * lanes + lane) // phases for lane in range(lanes)]
+            merged = vectors[0]
+            # Merge one phase after another: lane by lane take the phase's own element or keep what is there.
+            for phase in range(phases):
+                index = [
+                    (sources[lane] + (0 if phase == 0 else lanes)) if places[lane] == phase else lane
+                    for lane in range(lanes)
+                ]
+                constant = ll.Constant(ll.VectorType(I32, lanes), index)
+                merged = self.builder.shuffle_vector(merged, vectors[phase], constant)
+            results.append(merged)
+        return results
+
+    def note_breach(self, inside: Int, limits: Limits) -> None:
+        """Remember in checked code that an access was not inside; it has been turned away already."""
+        flag = Int(self, self.builder.zext(inside.value, I64)) ^ 1
+        limits.breach[0] = limits.breach[0] | flag

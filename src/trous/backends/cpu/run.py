@@ -1,0 +1,119 @@
+"""Calls: pointers into a bound kernel's header, work items onto threads."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from trous.arrays import memory
+from trous.backends.cpu.header import Fields
+from trous.errors import TrousError
+
+#: Below so many multiply-adds a second thread costs more than it saves.
+SMALL = 1 << 20
+
+_forced_threads: list[int] = []
+_local = threading.local()
+
+
+def thread_count() -> int:
+    """Threads to use: `threads(n)`, TROUS_NUM_THREADS, torch's own setting if torch is loaded, OMP_NUM_THREADS, cores."""
+    if _forced_threads:
+        return _forced_threads[-1]
+    named = os.environ.get("TROUS_NUM_THREADS")
+    if named is None:
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            return int(torch.get_num_threads())
+        named = os.environ.get("OMP_NUM_THREADS") or str(_cores())
+    if not named.isdigit() or int(named) < 1:
+        raise TrousError("TROUS_NUM_THREADS", "must be a number of threads, at least 1", named)
+    return int(named)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use `count` threads inside the block."""
+    _forced_threads.append(count)
+    try:
+        yield
+    finally:
+        _forced_threads.pop()
+
+
+def launch(kernel: Any, header: np.ndarray, items: int, scratch_bytes: int, multiplications: int) -> None:
+    """Run all work items; which thread does which has no influence on the result."""
+    workers = min(thread_count(), items) if multiplications > SMALL else 1
+    address = header.ctypes.data
+    edges = [items * i // workers for i in range(workers + 1)]
+
+    def part(i: int) -> None:
+        kernel(address, _scratch(scratch_bytes), edges[i], edges[i + 1])
+
+    if workers == 1:
+        part(0)
+        return
+    others = [_pool(workers).submit(part, i) for i in range(1, workers)]
+    part(0)
+    for other in others:
+        other.result()
+
+
+def _scratch(size: int) -> int:
+    """Address of at least `size` bytes of this thread's own memory, on a cache line."""
+    kept = getattr(_local, "scratch", None)
+    if kept is None or kept.nbytes < size + 64:
+        kept = _local.scratch = np.empty(size + 64, np.uint8)
+    return (kept.ctypes.data + 63) // 64 * 64
+
+
+@lru_cache(maxsize=4)
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers - 1, thread_name_prefix="trous")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+@lru_cache(maxsize=1)
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def call(
+    kernel: Any, bound: Any, fields: Fields, arrays: dict[str, Any], multiplications: int, checked: bool
+) -> None:
+    """One call: the pointers of `arrays` into a copy of the bound header, then all items."""
+    header = bound.header.copy()
+    for name, array in arrays.items():
+        header[fields.place[name]] = memory(array).address
+    for name, table in bound.tables.items():
+        header[fields.place[name]] = table.ctypes.data
+    if not checked:
+        launch(kernel, header, bound.items, bound.scratch, multiplications)
+        return
+    breach, spare = np.zeros(1, np.int64), np.zeros(64, np.int64)
+    header[fields.place["breach"]], header[fields.place["spare"]] = breach.ctypes.data, spare.ctypes.data
+    for name, array in (arrays | bound.tables).items():
+        low, high = _reach(tuple(array.shape), memory(array).strides)
+        header[fields.place[f"{name}_low"]], header[fields.place[f"{name}_high"]] = low, high
+    launch(kernel, header, bound.items, bound.scratch, multiplications)
+    if breach[0]:
+        raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")
+
+
+def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:
+    """Elements `low <= index < high` around an array's first one that belong to it."""
+    if 0 in shape:
+        return 0, 0
+    spans = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+    return sum(min(s, 0) for s in spans), 1 + sum(max(s, 0) for s in spans)

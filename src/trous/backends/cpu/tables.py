@@ -1,0 +1,115 @@
+"""A bound plan as the integer tables that a kernel walks: slots (distinct input offsets), entries (taps) and phases.
+
+Problems of one and two dimensions run as three-dimensional ones with identity axes in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from trous.backends.operation import Operation
+from trous.plan import IDENTITY, BoundAxis, Tap
+
+
+@dataclass(frozen=True)
+class Strides:
+    """Strides in elements of the arrays of a call, batch and channel first, as the caller has them."""
+
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+    y: tuple[int, ...]
+
+    def spatial(self, name: str) -> tuple[int, int, int]:
+        """The last axes' strides, padded in front."""
+        own = getattr(self, name)[2:]
+        return (*(0,) * (3 - len(own)), *own)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tap of one phase: the slot it reads, its place in the weight, and the lanes it holds for."""
+
+    slot: int
+    weight: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Slots and, for each phase, its entries. `fold` puts the phases of the last axis in the place of channels."""
+
+    operation: Operation
+    strides: Strides
+    fold: bool
+    lanes: int  #: lanes an entry holds for, when nothing limits it: output channels of a group, or folded phases
+
+    @cached_property
+    def axes(self) -> tuple[BoundAxis, BoundAxis, BoundAxis]:
+        own = self.operation.bound.axes
+        return (*(BoundAxis(IDENTITY, 1, 1),) * (3 - len(own)), *own)  # type: ignore[return-value]
+
+    @cached_property
+    def offsets(self) -> tuple[tuple[int, ...], ...]:
+        """Distinct offsets of live taps, axis by axis."""
+        return tuple(tuple(sorted({tap.offset for tap in axis.live_taps})) for axis in self.axes)
+
+    @cached_property
+    def slots(self) -> list[tuple[int, int, int, int]]:
+        """Offsets along z, y, x and how far apart they lie in memory."""
+        z, y, x = self.strides.spatial("x")
+        return [(a, b, c, a * z + b * y + c * x) for a, b, c in product(*self.offsets)]
+
+    @cached_property
+    def phases(self) -> list[tuple[int, int, int]]:
+        """Output phases, the last axis fastest."""
+        ups = [axis.plan.up for axis in self.axes]
+        if self.fold:
+            ups[2] = 1
+        return list(product(*map(range, ups)))
+
+    def entries(self, phase: tuple[int, int, int]) -> list[Entry]:
+        """The live taps of a phase, slots ascending."""
+        places = [{offset: i for i, offset in enumerate(axis)} for axis in self.offsets]
+        counts = [len(axis) for axis in self.offsets]
+        steps = self.strides.spatial("w")
+        groups = [
+            [(places[a][tap.offset], tap.kernel * steps[a], 0, self.lanes) for tap in taps if tap.offset in places[a]]
+            for a, taps in enumerate(self._phase_taps(phase))
+        ]
+        if self.fold:
+            groups[2] = [(places[2][o], w * steps[2], low, high) for o, w, low, high in fold_runs(self.axes[2])]
+        found = [
+            Entry((z[0] * counts[1] + y[0]) * counts[2] + x[0], z[1] + y[1] + x[1], x[2], x[3])
+            for z, y, x in product(*groups)
+        ]
+        return sorted(found, key=lambda entry: entry.slot)
+
+    def _phase_taps(self, phase: tuple[int, int, int]) -> list[Sequence[Tap]]:
+        own = [axis.plan.by_phase[r] for axis, r in zip(self.axes[:2], phase[:2], strict=True)]
+        return [*own, () if self.fold else self.axes[2].plan.by_phase[phase[2]]]
+
+
+def fold_runs(axis: BoundAxis) -> list[tuple[int, int, int, int]]:
+    """For each live offset `(offset, kernel index at phase 0, first phase, phase after the last)`.
+
+    The phases that share an offset must follow each other with the kernel index; `folds` says whether they do.
+    """
+    runs = {}
+    for tap in axis.live_taps:
+        runs.setdefault(tap.offset, []).append(tap)
+    return [(o, taps[0].kernel - taps[0].phase, taps[0].phase, taps[-1].phase + 1) for o, taps in sorted(runs.items())]
+
+
+def folds(axis: BoundAxis) -> bool:
+    """Whether phases can stand in the place of channels: for each offset one stretch of phases, one weight each."""
+    runs: dict[int, Tap] = {}
+    for tap in axis.live_taps:
+        last = runs.get(tap.offset)
+        if last is not None and (tap.phase != last.phase + 1 or tap.kernel != last.kernel + 1):
+            return False
+        runs[tap.offset] = tap
+    return True
