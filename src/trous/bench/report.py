@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trous.bench.compare import OURS, OURS_LAST, THEIRS, THEIRS_LAST, Result
+from trous.files import replace_file
 
 COLUMNS = (OURS, OURS_LAST, THEIRS, THEIRS_LAST)
 HEADER = ("layer", *(f"{name} (ms)" for name in COLUMNS), "GFLOP/s", "ratio", "best ratio")
@@ -59,7 +59,7 @@ def machine(folder: Path) -> dict[str, str]:
     import torch
 
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
         "system": platform.platform(),
@@ -79,7 +79,11 @@ def write(results: Sequence[Result], folder: Path, command: str) -> list[Path]:
     ]
     document = {"machine": about, "command": command, "summary": summary(results), "results": records}
     contents = {".json": json.dumps(document, indent=1) + "\n", ".md": _markdown(results, about, command)}
-    return [_replace(folder / (stem + suffix), text) for suffix, text in contents.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / (stem + suffix) for suffix in contents]
+    for path, text in zip(paths, contents.values(), strict=True):
+        replace_file(path, text)
+    return paths
 
 
 def _markdown(results: Sequence[Result], about: dict[str, Any], command: str) -> str:
@@ -100,16 +104,8 @@ def _markdown(results: Sequence[Result], about: dict[str, Any], command: str) ->
     )
 
 
-def _replace(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
-    return path
-
-
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """The name of the processor, as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
