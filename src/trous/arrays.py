@@ -21,11 +21,16 @@ def is_torch(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
-def memory(x: Any) -> Memory:
+def strides(x: Any) -> tuple[int, ...]:
+    """Strides in elements."""
     if is_torch(x):
-        return Memory(x.data_ptr(), tuple(x.stride()))
+        return tuple(x.stride())
     size = x.itemsize
-    return Memory(x.ctypes.data, tuple(s // size for s in x.strides))
+    return tuple(s // size for s in x.strides)
+
+
+def memory(x: Any) -> Memory:
+    return Memory(x.data_ptr() if is_torch(x) else x.ctypes.data, strides(x))
 
 
 def dtype_name(x: Any) -> str:
@@ -53,7 +58,7 @@ def empty(shape: Sequence[int], like: Any, channels_last: bool = False) -> Any:
 
 def is_channels_last(x: Any) -> bool:
     """Whether neighbouring channels, and not neighbouring positions, are adjacent in memory."""
-    strides = memory(x).strides
-    return x.ndim > 2 and x.shape[1] > 1 and strides[1] == 1 and any(
-        n > 1 and s != 1 for n, s in zip(x.shape[2:], strides[2:], strict=True)
-    )
+    if x.ndim < 3 or x.shape[1] < 2:
+        return False
+    _, channel, *steps = strides(x)
+    return channel == 1 and any(n > 1 and step != 1 for n, step in zip(x.shape[2:], steps, strict=True))

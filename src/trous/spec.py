@@ -79,7 +79,7 @@ class Spec:
             raise TrousError("size", f"must have one entry for each of {self.ndim} axes", size)
         result = self.plan(rank).output_size(sizes)
         for n, out in zip((sizes,) if isinstance(sizes, int) else sizes, result, strict=True):
-            self._check_output(size, n, out)
+            self.check_output(size, n, out)
         return result[0] if isinstance(sizes, int) else result
 
     def axis_arguments(self, axis: int) -> dict[str, Any]:
@@ -92,7 +92,11 @@ class Spec:
             per_axis["padding"] = (per_axis["padding"],) * 2
         return per_axis
 
-    def _check_output(self, size: Any, n: int, out: int) -> None:
+    def axis_padding(self, axis: int) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def check_output(self, size: Any, n: int, out: int) -> None:
+        """Refuse an output of `out` positions from `n` inputs on an axis; `size` is what the message shows."""
         raise NotImplementedError
 
     def _axis(self, axis: int) -> AxisPlan:
@@ -127,14 +131,18 @@ class Conv(Spec):
     dilation: Any = 1
     groups: int = 1
 
+    def axis_padding(self, axis: int) -> tuple[int, int]:
+        """`(before, after)` of one axis, whatever the form it was given in."""
+        a = self.axis_arguments(axis)
+        if isinstance(a["padding"], str):
+            return conv_padding(a["padding"], a["kernel"], a["stride"], a["dilation"])
+        return a["padding"]
+
     def _axis(self, axis: int) -> AxisPlan:
         a = self.axis_arguments(axis)
-        padding = a["padding"]
-        if isinstance(padding, str):
-            padding = conv_padding(padding, a["kernel"], a["stride"], a["dilation"])
-        return conv_axis(a["kernel"], a["stride"], *padding, a["dilation"])
+        return conv_axis(a["kernel"], a["stride"], *self.axis_padding(axis), a["dilation"])
 
-    def _check_output(self, size: Any, n: int, out: int) -> None:
+    def check_output(self, size: Any, n: int, out: int) -> None:
         if out < 1:
             raise TrousError("kernel", f"must fit into the padded input of size {size}, dilation counted", self.kernel)
 
@@ -167,14 +175,27 @@ class ConvTranspose(Spec):
             if a["output_padding"] and isinstance(a["padding"], str):
                 raise TrousError("output_padding", f'must be 0 beside padding "{a["padding"]}"', a["output_padding"])
 
+    def axis_padding(self, axis: int) -> tuple[int, int, int]:
+        """`(before, after, output_padding)` of one axis, whatever the form padding was given in."""
+        a = self.axis_arguments(axis)
+        if isinstance(a["padding"], str):
+            return transposed_padding(a["padding"], a["kernel"], a["stride"], a["dilation"])
+        return (*a["padding"], a["output_padding"])
+
+    def reachable(self, size: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """Smallest and largest output size per axis that the convolution maps back to `size`, one entry per axis.
+
+        These are what an explicit output size may ask for; without output_padding the smallest comes out.
+        """
+        axes = enumerate(zip(self.plan(len(size)).axes, size, strict=True))
+        smallest = [plan.output_size(n) - self.axis_padding(axis)[2] for axis, (plan, n) in axes]
+        return tuple((n, n + plan.up - 1) for n, plan in zip(smallest, self.plan(len(size)).axes, strict=True))
+
     def _axis(self, axis: int) -> AxisPlan:
         a = self.axis_arguments(axis)
-        padding, extra = a["padding"], a["output_padding"]
-        if isinstance(padding, str):
-            *padding, extra = transposed_padding(padding, a["kernel"], a["stride"], a["dilation"])
-        return transposed_axis(a["kernel"], a["stride"], *padding, extra, a["dilation"])
+        return transposed_axis(a["kernel"], a["stride"], *self.axis_padding(axis), a["dilation"])
 
-    def _check_output(self, size: Any, n: int, out: int) -> None:
+    def check_output(self, size: Any, n: int, out: int) -> None:
         if out < min(n, 1):
             raise TrousError("padding", f"must leave an output; an input of size {size} gives size {out}", self.padding)
 

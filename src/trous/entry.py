@@ -1,0 +1,263 @@
+"""What every entry does first: check the arguments of a call once and turn them into numbers.
+
+NumPy and torch come through here alike. The result depends on shapes, dtypes, devices and arguments only, so it is
+kept; a call that was made before costs one look-up. Errors leave with the whole call on their second line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from trous.arrays import empty, is_channels_last, is_torch
+from trous.backends import Operation, choose
+from trous.errors import TrousError
+from trous.plan import Plan, conv_axis
+from trous.spec import Conv, ConvTranspose
+
+FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
+
+#: The first number of bytes that 64-bit addresses cannot hold.
+TOO_LARGE = 2**63
+
+
+class Array(NamedTuple):
+    """What a call depends on of an array: everything but its values and strides."""
+
+    shape: Any
+    dtype: Any
+    device: Any = None
+
+    def __str__(self) -> str:
+        return f"{tuple(self.shape)} {_dtype(self)}"
+
+
+class Arguments(NamedTuple):
+    """The arguments as the user gave them."""
+
+    transposed: bool
+    stride: Any = 1
+    padding: Any = 0
+    output_padding: Any = 0
+    dilation: Any = 1
+    groups: Any = 1
+    output_size: Any = None
+
+
+class Geometry(NamedTuple):
+    """Where outputs and inputs meet, in numbers, one per axis; `before` zeros are padded (of the adjoint: cropped)."""
+
+    output_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    before: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    transposed: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """A checked call. Shapes are the batched ones."""
+
+    batched: bool
+    x_shape: tuple[int, ...]
+    w_shape: tuple[int, ...]
+    geometry: Geometry
+
+    @cached_property
+    def operation(self) -> Operation:
+        return operation(self.x_shape, self.w_shape, *self.geometry)
+
+
+@lru_cache(maxsize=4096)
+def operation(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    output_size: tuple[int, ...],
+    stride: tuple[int, ...],
+    before: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    transposed: bool,
+) -> Operation:
+    """The operation of a convolution, or of the adjoint of one.
+
+    With the output size given, what is padded behind the last input changes nothing: every call with the same
+    kernel, stride, `before` and dilation has the same plan.
+    """
+    kernel = w_shape[2:]
+    axes = zip(kernel, stride, before, dilation, strict=True)
+    plan = Plan(tuple(conv_axis(k, s, b, 0, d) for k, s, b, d in axes))
+    if transposed:
+        plan = plan.adjoint()
+    return Operation(
+        bound=plan.bind(x_shape[2:], output_size),
+        kernel=kernel,
+        batch=x_shape[0],
+        in_channels=x_shape[1],
+        out_channels=w_shape[1] * groups if transposed else w_shape[0],
+        groups=groups,
+        weight_by_input=transposed,
+    )
+
+
+def execute(what: Operation, x: Any, w: Any, bias: Any) -> Any:
+    """The output of the best back-end, channels-last if x is."""
+    y = empty(what.output_shape, x, is_channels_last(x))
+    choose(what, x).forward(what, x, w, bias, y)
+    return y
+
+
+def split_complex(run: Any, x: Any, w: Any, bias: Any) -> Any:
+    """A complex convolution from two real ones, `run(x, w)`, over real and imaginary parts side by side in the batch."""
+    library = np
+    if is_torch(x):
+        import torch
+
+        library = torch
+    parts = library.concatenate([x.real, x.imag])
+    by_real, by_imag = run(parts, w.real), run(parts, w.imag)
+    batch = x.shape[0]
+    real, imag = by_real[:batch] - by_imag[batch:], by_real[batch:] + by_imag[:batch]
+    if is_torch(x):
+        y = library.complex(real, imag)
+    else:
+        y = np.empty_like(real, x.dtype)
+        y.real, y.imag = real, imag
+    return y if bias is None else y + bias.reshape((-1, *[1] * (x.ndim - 2)))
+
+
+def check(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
+    """The call in numbers. Raises TrousError for whatever cannot be, with the whole call in the message.
+
+    Arrays come as the fields of `Array`, arguments as those of `Arguments`, both as plain tuples, which are cheap.
+    """
+    try:
+        return _checked(x, w, bias, *arguments)
+    except TypeError:  # something cannot be hashed: a list, or a size that is still a symbol
+        arguments = tuple(map(_frozen, arguments))
+    try:
+        return _checked(x, w, bias, *arguments)
+    except TypeError:
+        return _checked.__wrapped__(x, w, bias, *arguments)
+
+
+def describe(arguments: Arguments, x: Any, w: Any, bias: Any) -> str:
+    """The call in one line, arguments that were left alone omitted."""
+    name = "conv_transpose" if arguments.transposed else "conv"
+    arrays = [f"{n} {a}" for n, a in (("x", x), ("w", w), ("bias", bias)) if a is not None]
+    given = [(n, v) for n, v in arguments._asdict().items() if n in Arguments._field_defaults]
+    rest = [f"{n}={v!r}" for n, v in given if repr(v) != repr(Arguments._field_defaults[n])]
+    return f"trous.{name}: {', '.join(arrays + rest)}"
+
+
+@lru_cache(maxsize=4096, typed=True)  # typed: True and 1.0 equal 1, and are no stride
+def _checked(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
+    given = Arguments(*arguments)
+    arrays = Array(*x), Array(*w), None if bias is None else Array(*bias)
+    try:
+        _check_arrays(*arrays)
+        return _call(given, *arrays)
+    except TrousError as error:
+        raise error.within(describe(given, *arrays)) from None
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _dtype(array: Array) -> str:
+    return str(array.dtype).removeprefix("torch.")
+
+
+def _check_arrays(x: Array, w: Array, bias: Array | None) -> None:
+    if _dtype(x) not in FLOATS:
+        hint = "convert it, for instance to float32" if "int" in _dtype(x) or "bool" in _dtype(x) else "convert it"
+        raise TrousError("x", f"must have one of the dtypes {', '.join(FLOATS)} ({hint})", _dtype(x))
+    for name, array in (("w", w), ("bias", bias)):
+        if array is None:
+            continue
+        if array.dtype != x.dtype:
+            raise TrousError(name, f"must have the dtype of x, {_dtype(x)}", _dtype(array))
+        if array.device != x.device:
+            raise TrousError(name, f"must be on the device of x, {x.device}", str(array.device))
+
+
+def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
+    transposed, stride, padding, output_padding, dilation, groups, output_size = arguments
+    ndim = len(w.shape) - 2
+    if not 1 <= ndim <= 3:
+        layout = "(in_channels, out_channels/groups" if transposed else "(out_channels, in_channels/groups"
+        raise TrousError("w", f"must have 3, 4 or 5 axes, {layout}, *kernel)", tuple(w.shape))
+    if len(x.shape) not in (ndim + 1, ndim + 2):
+        rule = f"must have the {ndim} spatial axes of w behind its channels, (batch, channels, *size) or without batch"
+        raise TrousError("x", rule, tuple(x.shape))
+    batched = len(x.shape) == ndim + 2
+    x_shape = tuple(x.shape) if batched else (1, *x.shape)
+    kernel = tuple(w.shape[2:])
+    if output_size is not None and output_padding != 0:
+        raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
+    if transposed:
+        spec = ConvTranspose(kernel, stride, padding, output_padding, dilation, groups)
+    else:
+        spec = Conv(kernel, stride, padding, dilation, groups)
+    out_channels = _check_channels(spec, transposed, x_shape[1], w.shape)
+    if bias is not None and tuple(bias.shape) != (out_channels,):
+        rule = f"must have one number for each of the {out_channels} output channels, shape ({out_channels},)"
+        raise TrousError("bias", rule, tuple(bias.shape))
+    size = x_shape[2:]
+    if output_size is None:
+        outputs = spec.plan(ndim).output_size(size)
+        for n, out in zip(size, outputs, strict=True):
+            spec.check_output(size, n, out)
+    else:
+        outputs = _reach(spec, size, output_size)
+    _check_bytes((x_shape[0], out_channels, *outputs), x.dtype)
+    axes = [spec.axis_arguments(axis) for axis in range(ndim)]
+    geometry = Geometry(
+        output_size=outputs,
+        stride=tuple(axis["stride"] for axis in axes),
+        before=tuple(spec.axis_padding(axis)[0] for axis in range(ndim)),
+        dilation=tuple(axis["dilation"] for axis in axes),
+        groups=spec.groups,
+        transposed=transposed,
+    )
+    return Call(batched, x_shape, tuple(w.shape), geometry)
+
+
+def _check_channels(spec: Any, transposed: bool, channels: int, w_shape: Any) -> int:
+    """The number of output channels, once groups, x and w agree."""
+    first, second = w_shape[:2]
+    kind = "input" if transposed else "output"
+    if first % spec.groups:
+        raise TrousError("groups", f"must divide the {first} {kind} channels of w", spec.groups)
+    wanted = first if transposed else second * spec.groups
+    if channels != wanted:
+        reason = "" if transposed else f" ({second} in w for each of the groups, {spec.groups})"
+        raise TrousError("x", f"must have the {wanted} channels that w reads{reason}", channels)
+    return second * spec.groups if transposed else first
+
+
+def _reach(spec: Any, size: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
+    """The output size asked for, if it can be had. As in torch, batch and channels may stand in front."""
+    sizes = tuple(wanted) if isinstance(wanted, (tuple, list)) else (wanted,) * len(size)
+    if len(sizes) not in (len(size), len(size) + 1, len(size) + 2):
+        raise TrousError("output_size", f"must have one entry for each of {len(size)} axes", wanted)
+    if not all(hasattr(n, "__index__") for n in sizes):
+        raise TrousError("output_size", "must be an integer or one integer per axis", wanted)
+    sizes = tuple(int(n) if isinstance(n, np.integer) else n for n in sizes[-len(size) :])
+    intervals = spec.reachable(size)
+    for n, (low, high) in zip(sizes, intervals, strict=True):
+        if not max(low, 0) <= n <= high:
+            text = " x ".join(f"{low} to {high}" for low, high in intervals)
+            raise TrousError("output_size", f"must be reachable, which is {text} from an input of size {size}", wanted)
+    return sizes
+
+
+def _check_bytes(shape: tuple[int, ...], dtype: Any) -> None:
+    if all(type(n) is int for n in shape) and prod(shape) * dtype.itemsize >= TOO_LARGE:
+        raise TrousError("the output", "must stay below 2**63 bytes", shape)

@@ -1,0 +1,256 @@
+"""`conv` and `conv_transpose`, and the same under the names and signatures of torch.nn.functional.
+
+`conv1d` ... `conv_transpose3d` take torch's arguments in torch's order, so that `import trous.functional as F` replaces
+`import torch.nn.functional as F` where only these are used; they take NumPy arrays as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from trous.arrays import is_torch
+from trous.entry import Call, check, execute, operation, split_complex
+from trous.errors import TrousError
+from trous.spec import Ints, Padding
+
+__all__ = [
+    "conv",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+]
+
+
+def conv(
+    x: Any, w: Any, bias: Any = None, *, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1
+) -> Any:
+    """Convolution (cross-correlation, as in deep learning) of one, two or three dimensions, by the rank of `w`.
+
+    Args:
+        x: `(batch, in_channels, *size)`, or `(in_channels, *size)`. A NumPy array, a torch tensor (with autograd), or
+            any array with `__dlpack__`. Channels-last memory is read as it is and gives a channels-last output.
+        w: `(out_channels, in_channels/groups, *kernel)`, of the library, dtype and device of x.
+        bias: `(out_channels,)` or None.
+        stride, dilation: integers or one per axis.
+        padding: also a `(before, after)` pair per axis, or "valid", "same" (`ceil(size/stride)` outputs), "causal",
+            "full"; see `trous.plan.padding`.
+        groups: channels are split into so many parts that do not see each other.
+
+    Returns:
+        `(batch, out_channels, *output_size)`, without batch where x has none, in the library of x. float16 and
+        bfloat16 add up in float32.
+
+    Raises:
+        TrousError: an argument that cannot be, by name, with the rule, its value and the whole call.
+
+    >>> conv(np.ones((1, 1, 5)), np.ones((1, 1, 3)), dilation=2)
+    array([[[3.]]])
+    """
+    return _run(x, w, bias, False, stride, padding, 0, dilation, groups, None)
+
+
+def conv_transpose(
+    x: Any,
+    w: Any,
+    bias: Any = None,
+    *,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    output_size: Ints | None = None,
+) -> Any:
+    """Transposed convolution: the adjoint of `conv` with the same numbers, of one, two or three dimensions.
+
+    Args:
+        x: `(batch, in_channels, *size)`, or `(in_channels, *size)`; arrays as in `conv`.
+        w: `(in_channels, out_channels/groups, *kernel)`.
+        bias: `(out_channels,)` or None.
+        stride, dilation: integers or one per axis.
+        padding: crops the output, as in torch. "same" gives `size*stride`, "causal" gives `size*stride` outputs none of
+            which sees a later input; otherwise as in `conv`.
+        output_padding: lengthens the output behind, without adding taps; smaller than stride or dilation.
+        groups: channels are split into so many parts that do not see each other.
+        output_size: the output size itself, instead of output_padding: any that the convolution maps back to the size
+            of x. Batch and channels may stand in front of it.
+
+    Returns:
+        `(batch, out_channels, *output_size)`, without batch where x has none, in the library of x.
+
+    Raises:
+        TrousError: an argument that cannot be, by name, with the rule, its value and the whole call.
+
+    >>> conv_transpose(np.ones((1, 1, 2)), np.ones((1, 1, 3)), stride=2)
+    array([[[1., 1., 2., 1., 1.]]])
+    """
+    return _run(x, w, bias, True, stride, padding, output_padding, dilation, groups, output_size)
+
+
+def _run(x: Any, w: Any, bias: Any, *arguments: Any) -> Any:
+    if type(x) is type(w) is np.ndarray and (bias is None or type(bias) is np.ndarray):
+        return _run_numpy(x, w, bias, arguments)
+    if is_torch(x):
+        from trous.autograd import convolve
+
+        return convolve(x, w, bias, arguments)
+    converted = (_as_numpy(n, a) for n, a in (("x", x), ("w", w), ("bias", bias)))
+    y = _run(*converted, *arguments)
+    return y if isinstance(x, np.ndarray) else _back(y, x)
+
+
+def _run_numpy(x: Any, w: Any, bias: Any, arguments: tuple) -> Any:
+    x, w = _plain(x), _plain(w)
+    if bias is not None:
+        bias = _plain(bias)
+    key = None if bias is None else (bias.shape, bias.dtype)
+    call = check((x.shape, x.dtype), (w.shape, w.dtype), key, *arguments)
+    if not call.batched:
+        return _numpy_output(call, x[None], w, bias)[0]
+    return _numpy_output(call, x, w, bias)
+
+
+def _numpy_output(call: Call, x: Any, w: Any, bias: Any) -> Any:
+    if x.dtype.kind != "c":
+        return execute(call.operation, x, w, bias)
+
+    def run(x: Any, w: Any) -> Any:
+        return execute(operation(x.shape, w.shape, *call.geometry), x, w, None)
+
+    return split_complex(run, x, w, bias)
+
+
+def _plain(a: np.ndarray) -> np.ndarray:
+    """`a`, or a copy where machine code could not read it: foreign byte order, or numbers across address steps."""
+    if not a.dtype.isnative:
+        a = a.astype(a.dtype.newbyteorder("="))
+    return a if a.flags.aligned else a.copy()
+
+
+def _as_numpy(name: str, a: Any) -> Any:
+    """A NumPy array over the memory of any array on the CPU."""
+    if a is None:
+        return None
+    if isinstance(a, np.ma.MaskedArray):
+        raise TrousError(name, "must not be masked: fill it first, a convolution reads every value", type(a).__name__)
+    if isinstance(a, np.ndarray):
+        return np.asarray(a)
+    if is_torch(a):
+        raise TrousError(name, "must be an array of the library of x", type(a).__name__)
+    if not hasattr(a, "__dlpack__"):
+        raise TrousError(name, "must be an array: NumPy's, torch's, or one with __dlpack__", type(a).__name__)
+    try:
+        return np.from_dlpack(a)
+    except (BufferError, RuntimeError, TypeError) as error:
+        raise TrousError(name, f"must be readable through __dlpack__ ({error})", type(a).__name__) from error
+
+
+def _back(y: np.ndarray, x: Any) -> Any:
+    """`y` as an array of the library of `x`, where that reads __dlpack__; else as it is."""
+    namespace = x.__array_namespace__() if hasattr(x, "__array_namespace__") else None
+    from_dlpack = getattr(namespace, "from_dlpack", None)
+    return y if from_dlpack is None else from_dlpack(y)
+
+
+def conv1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Any:
+    """torch.nn.functional.conv1d, on NumPy arrays too, and with every padding of `conv`."""
+    return _as_torch(1, input, weight, bias, False, stride, padding, 0, dilation, groups)
+
+
+def conv2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Any:
+    """torch.nn.functional.conv2d, on NumPy arrays too, and with every padding of `conv`."""
+    return _as_torch(2, input, weight, bias, False, stride, padding, 0, dilation, groups)
+
+
+def conv3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Any:
+    """torch.nn.functional.conv3d, on NumPy arrays too, and with every padding of `conv`."""
+    return _as_torch(3, input, weight, bias, False, stride, padding, 0, dilation, groups)
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """torch.nn.functional.conv_transpose1d, on NumPy arrays too, and with every padding of `conv_transpose`."""
+    return _as_torch(1, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """torch.nn.functional.conv_transpose2d, on NumPy arrays too, and with every padding of `conv_transpose`."""
+    return _as_torch(2, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """torch.nn.functional.conv_transpose3d, on NumPy arrays too, and with every padding of `conv_transpose`."""
+    return _as_torch(3, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
+
+
+def _as_torch(ndim: int, x: Any, w: Any, bias: Any, transposed: bool, *arguments: Any) -> Any:
+    """A call whose name says the number of axes, under torch's rules where they are narrower than ours."""
+    if len(w.shape) != ndim + 2:
+        raise TrousError("weight", f"must have {ndim + 2} axes", tuple(w.shape))
+    stride, padding, output_padding, dilation, groups = (_for_all_axes(value) for value in arguments)
+    if not transposed and isinstance(padding, str) and padding == "same" and stride not in (1, (1,) * ndim, [1] * ndim):
+        raise TrousError("padding", '"same" needs stride 1, as in torch; trous.conv has it for any stride', padding)
+    return _run(x, w, bias, transposed, stride, padding, output_padding, dilation, groups, None)
+
+
+def _for_all_axes(value: Any) -> Any:
+    """torch takes a sequence of one number for any number of axes."""
+    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
