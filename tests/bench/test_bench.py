@@ -60,7 +60,7 @@ def test_ratios_and_rates() -> None:
 def test_summary() -> None:
     ratio, best = report.summary(RESULTS)
     assert ratio == "ratio: geometric mean 2.00, worst 1.00 (line)"
-    assert best == "best ratio: geometric mean 2.00, worst 1.00 (line)"
+    assert best == "best: geometric mean 2.00, worst 1.00 (line)"
 
 
 def test_the_files_that_are_written(tmp_path: Path) -> None:

@@ -34,9 +34,9 @@ def main(
             progress.update(task, description=case.id)
             results.append(compare(case, seconds))
             progress.advance(task)
-    table = Table(*report.HEADER[:1])
-    for name in report.HEADER[1:]:
-        table.add_column(name, justify="right")
+    table = Table(title="milliseconds a call")
+    for name in report.HEADER:
+        table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=True)
     for row in report.rows(results):
         table.add_row(*row)
     console.print(table)

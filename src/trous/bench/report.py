@@ -17,13 +17,13 @@ from trous.bench.compare import OURS, OURS_LAST, THEIRS, THEIRS_LAST, Result
 from trous.files import replace_file
 
 COLUMNS = (OURS, OURS_LAST, THEIRS, THEIRS_LAST)
-HEADER = ("layer", *(f"{name} (ms)" for name in COLUMNS), "GFLOP/s", "ratio", "best ratio")
+HEADER = ("layer", "trous", "last", "PyTorch", "last", "GFLOP/s", "ratio", "best")
 
 EXPLANATION = (
     "Median milliseconds of one forward call, contenders taking turns, after each had equalled PyTorch's float64 "
-    "result bit for bit on small integers. GFLOP/s: trous channels-first, multiplications that the plan counts, times "
-    "two. Ratio: PyTorch's default layout over trous, both channels-first; best ratio: the better layout of each. "
-    "Above 1, trous is faster."
+    "result bit for bit on small integers; `last` is the same layer in channels-last memory. GFLOP/s: trous "
+    "channels-first, multiplications that the plan counts, times two. Ratio: PyTorch's default layout over trous, both "
+    "channels-first; best: the better layout of each. Above 1, trous is faster."
 )
 
 
@@ -46,7 +46,7 @@ def summary(results: Sequence[Result]) -> list[str]:
     lines = []
     for name, ratios in (
         ("ratio", {r.case.id: r.ratio for r in results}),
-        ("best ratio", {r.case.id: r.best_ratio for r in results}),
+        ("best", {r.case.id: r.best_ratio for r in results}),
     ):
         mean = exp(sum(map(log, ratios.values())) / len(ratios))
         worst = min(ratios, key=lambda key: ratios[key])
