@@ -8,8 +8,8 @@ from trous.arrays import device_name, dtype_name
 from trous.backends.cpu.forward import forward
 from trous.backends.cpu.run import threads
 from trous.backends.cpu.target import available, use
+from trous.backends.cpu.weight_grad import weight_grad
 from trous.backends.operation import Operation
-from trous.backends.tensors import weight_grad
 
 __all__ = ["available", "forward", "threads", "use", "weight_grad", "why_not"]
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 
 from trous.backends.cpu import gemm
 from trous.backends.cpu.ir import BYTES
-from trous.backends.cpu.tables import Entry, Strides, Taps, folds
+from trous.backends.cpu.run import Bound, scratch_parts
+from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
+from trous.backends.cpu.tiles import COPY, RUN, SLOT
 from trous.backends.operation import Operation
 
 #: Bytes of weights, inputs and unfinished sums that one thread keeps at hand; together they fit a 2 MB cache.
@@ -21,18 +22,9 @@ LARGEST_INTERLEAVE = 8
 ITEMS = 16
 
 
-@dataclass(frozen=True)
-class Bound:
-    """A kernel with everything but the pointers of a call."""
-
-    shape: gemm.Shape
-    header: np.ndarray
-    tables: dict[str, np.ndarray]
-    items: int
-    scratch: int
-
-
-def bind(operation: Operation, strides: Strides, element: str, target: Target, checked: bool) -> Bound:
+def bind(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+) -> tuple[gemm.Shape, Bound]:
     fold = _wants_fold(operation, strides, target.lanes(BYTES[element]))
     groups = operation.groups
     per_group = operation.out_channels // groups
@@ -61,12 +53,8 @@ def bind(operation: Operation, strides: Strides, element: str, target: Target, c
         tiles_per_item = max(1, min(tiles_per_item, SUM_BYTES // kept))
     items_per_block = ceil(position_tiles / tiles_per_item)
 
-    x, w, y = (strides.spatial(name) for name in "xwy")
-    w_out, w_in = strides.w[:2][:: -1 if operation.weight_by_input else 1]
-    w_group = strides.w[0] * (channels if operation.weight_by_input else per_group)
-    axes = taps.axes
-    ups = [axis.plan.up for axis in axes]
-    numbers = {
+    y, w = strides.spatial("y"), strides.spatial("w")
+    numbers = sides(taps, operation) | {
         "groups_per_input": per_group if fold else 1,
         "channel_tiles": channel_tiles,
         "tiles_per_block": tiles_per_block,
@@ -79,42 +67,25 @@ def bind(operation: Operation, strides: Strides, element: str, target: Target, c
         "phases": phases,
         "out_channels": out_channels,
         "lane_extent": int(fold),
-        "x_group": channels * strides.x[1],
-        "x_n": strides.x[0],
-        "x_c": strides.x[1],
-        "w_group": w_group,
-        "w_sub": w_out if fold else 0,
-        "w_lane": w[2] if fold else w_out,
-        "w_in": w_in,
         "y_group": strides.y[1] if fold else per_group * strides.y[1],
-        "y_n": strides.y[0],
         "y_c": y[2] if fold else strides.y[1],
         "bias_group": 1 if fold else per_group,
         "bias_lane": 0 if fold else 1,
         "panel": panel,
         "tile_sums": tile_sums,
     }
-    for i, name in enumerate("zyx"):
-        numbers |= {
-            f"steps_{name}": steps[i],
-            f"up_{name}": ups[i],
-            f"down_{name}": axes[i].plan.down,
-            f"in_{name}": axes[i].input_size,
-            f"out_{name}": axes[i].output_size,
-            f"x_{name}": x[i],
-            f"y_{name}": y[i],
-        }
+    numbers["w_sub"], numbers["w_lane"] = (numbers["w_out"], w[2]) if fold else (0, numbers["w_out"])
+    del numbers["w_out"]
     tables = {
-        "slots": _table(taps.slots, gemm.SLOT),
+        "slots": table(taps.slots, SLOT),
         "entries": entries,
         "entry_at": entry_at,
-        "chunk_list": _table(chunks, gemm.CHUNK),
-        "phase_list": _table(taps.phases[:: shape.interleaved], gemm.PHASE),
+        "chunk_list": table(chunks, gemm.CHUNK),
+        "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
     }
     unfinished = tiles_per_item * tiles_per_block * phases if len(chunks) > 1 else 1
     scratch, numbers_at = _scratch(shape, chunks, most, tiles_per_block * panel, unfinished * tile_sums, phases)
-    header = gemm.FIELDS.pack(numbers | numbers_at)
-    return Bound(shape, header, tables, blocks * items_per_block, scratch)
+    return shape, Bound(gemm.FIELDS.pack(numbers | numbers_at), tables, blocks * items_per_block, scratch)
 
 
 def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
@@ -187,17 +158,11 @@ def _entry_tables(
         begin = len(rows)
         for entries in by_phase:
             starts.append(len(rows))
-            rows += [
-                (0, e.slot - first, e.weight, e.low, e.high) for e in entries if first <= e.slot < first + count
-            ]
+            rows += [(0, e.slot - first, e.weight, e.low, e.high) for e in entries if first <= e.slot < first + count]
         rows[begin:] = [(number, *row[1:]) for number, row in enumerate(rows[begin:])]
         most = max(most, len(rows) - begin)
     starts.append(len(rows))
-    return _table(rows, gemm.ENTRY), np.array(starts, np.int64), max(most, 1)
-
-
-def _table(rows: list, width: int) -> np.ndarray:
-    return np.array(rows, np.int64).reshape(-1, width) if rows else np.zeros((1, width), np.int64)
+    return table(rows, gemm.ENTRY), np.array(starts, np.int64), max(most, 1)
 
 
 def _scratch(
@@ -211,14 +176,10 @@ def _scratch(
         "weights": (weights, item),
         "inputs": (slots * tile, item),
         "sums": (sums, item),
-        "runs": ((shape.positions + 1) * gemm.RUN, 8),
-        "copies": (slots * (shape.positions + shape.vectors) * gemm.COPY + gemm.COPY, 8),
+        "runs": ((shape.positions + 1) * RUN, 8),
+        "copies": (slots * (shape.positions + shape.vectors) * COPY + COPY, 8),
         "places": (slots + 1, 8),
         "pairs": ((entries + 1) * gemm.PAIR, 8),
         "pair_at": (phases * shape.interleaved + 1, 8),
     }
-    at, numbers = 0, {}
-    for name, (length, size) in lengths.items():
-        numbers |= {f"{name}_at": at, f"{name}_length": length}
-        at += ceil((length * size + 64) / 64) * 64
-    return at, numbers
+    return scratch_parts(lengths)

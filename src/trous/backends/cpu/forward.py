@@ -32,6 +32,6 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
 @lru_cache(maxsize=4096)
 def _bound(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
-) -> tuple[dense.Bound, Callable[..., None]]:
-    bound = dense.bind(operation, strides, element, target, checked)
-    return bound, engine.function(bound.shape.name, target, lambda: gemm.build(bound.shape))
+) -> tuple[run.Bound, Callable[..., None]]:
+    shape, bound = dense.bind(operation, strides, element, target, checked)
+    return bound, engine.function(shape.name, target, lambda: gemm.build(shape))

@@ -16,14 +16,15 @@ Roofline: with 14 x 2 accumulators a step is 28 multiply-adds for 2 loads and 14
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
+from trous.backends.cpu.tiles import SLOT, AlongChannels, AlongPositions, Copies, Runs, Side
 
-#: Records in the tables, in 64-bit words.
-RUN, COPY, SLOT, ENTRY, CHUNK, PHASE, PAIR = 10, 4, 4, 5, 4, 3, 2
+#: Records of the tables, in 64-bit words: entries (place in the panels, slot, place in the weight, first lane, lane
+#: after the last), chunks (first slot, slots, first channel, channels), phases, pairs (see `find_pairs`).
+ENTRY, CHUNK, PHASE, PAIR = 5, 4, 3, 2
 
 FIELDS = Fields(
     numbers=(
@@ -92,13 +93,13 @@ class _Gemm:
             k.array(name, "int64") for name in FIELDS.arrays[4:]
         )
         self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
-        self.runs, self.copies, self.places, self.pairs, self.pair_at = (
-            k.part(name, "int64") for name in FIELDS.scratch[3:]
-        )
-        self.run_count = Variable(self.fn, 0)
+        self.pairs, self.pair_at = k.part("pairs", "int64"), k.part("pair_at", "int64")
+        self.runs = Runs(k)
+        side = Side(k, "x", "down", "in", shape.lanes, shape.contiguous_x)
+        self.copies = Copies(side, self.runs, "copies", "places")
 
     def build(self) -> str:
-        k, fn = self.k, self.fn
+        k, fn, shape = self.k, self.fn, self.shape
         packed = Variable(fn, -1)  # the channel block whose weights lie in the panels
         with fn.loop(k.begin, k.end) as item:
             block = item // k.items_per_block
@@ -113,17 +114,17 @@ class _Gemm:
                     self.pack_weights(group, first, count, chunk)
                     packed.set(number)
                 with fn.loop(first_tile, last_tile) as tile:
-                    self.find_runs(tile)
+                    self.runs.find(tile, shape.positions)
                     self.pack_inputs(group, chunk)
                     self.find_pairs(chunk)
                     with fn.loop(0, count) as part, fn.loop(0, k.phases) as phase:
                         kept = ((tile - first_tile) * k.tiles_per_block + part) * k.phases + phase
                         sums = self.sums.at(fn.choose(k.chunks > 1, kept, 0) * k.tile_sums)
                         panels = self.weights.at(part * k.panel)
-                        for inner in range(self.shape.interleaved):
-                            self.multiply(panels, phase * self.shape.interleaved + inner, inner, chunk, sums)
+                        with fn.loop(0, shape.interleaved) as inner:
+                            self.multiply(panels, phase * shape.interleaved + inner, inner, chunk, sums)
                         with fn.when((chunk + 1).equals(k.chunks)):
-                            self.store(group, (first + part) * self.shape.channels, phase, sums)
+                            self.store(group, (first + part) * shape.channels, phase, sums)
         return k.finish()
 
     def channel_range(self, chunk: Int) -> tuple[Int, Int]:
@@ -157,127 +158,17 @@ class _Gemm:
                     value = source.gather(place, k.w_lane, some)
                     panel.set_masked(lane, value, fn.mask(fn.int((1 << width) - 1), lanes))
 
-    # Runs: maximal stretches of a tile's positions that lie in one row of the step grid
-
-    def find_runs(self, tile: Int) -> None:
-        k, fn = self.k, self.fn
-        first = tile * self.shape.positions
-        stop = fn.min(first + self.shape.positions, k.positions)
-        position, count = Variable(fn, first), Variable(fn, 0)
-        with self.repeat(lambda: position.get() < stop):
-            at = position.get()
-            row, mx = at // k.steps_x, at % k.steps_x
-            plane, my = row // k.steps_y, row % k.steps_y
-            n, mz = plane // k.steps_z, plane % k.steps_z
-            length = fn.min(k.steps_x - mx, stop - at)
-            z, y, x = mz * k.down_z, my * k.down_y, mx * k.down_x
-            run = self.runs.at(count.get() * RUN)
-            run[0], run[1] = at - first, length
-            run[2] = n * k.x_n + z * k.x_z + y * k.x_y + x * k.x_x
-            run[3], run[4], run[5] = z, y, x
-            run[6] = n * k.y_n
-            run[7], run[8], run[9] = mz, my, mx
-            position.set(at + length)
-            count.set(count.get() + 1)
-        self.run_count.set(count.get())
-
-    @contextmanager
-    def repeat(self, condition):
-        """`while condition()`."""
-        b = self.fn.builder
-        check, body, done = (b.append_basic_block(name) for name in ("while", "do", "end"))
-        b.branch(check)
-        b.position_at_end(check)
-        b.cbranch(condition().value, body, done)
-        b.position_at_end(body)
-        yield
-        b.branch(check)
-        b.position_at_end(done)
-
-    # Inputs: for every live offset ("slot") the tile's positions, zeros where they fall outside
-
     def pack_inputs(self, group: Int, chunk: Int) -> None:
-        k, fn = self.k, self.fn
-        first_slot, slots = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
+        k, shape = self.k, self.shape
+        first, slots = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
         start, channels = self.channel_range(chunk)
+        if shape.positions_along_vectors:
+            way: AlongPositions | AlongChannels = AlongPositions(shape.positions, channels)
+        else:
+            way = AlongChannels(shape.rows, shape.row_stride, channels)
+        self.copies.find(self.slots.at(first * SLOT), slots, way)
         source = self.x.at(group // k.groups_per_input * k.x_group + start * k.x_c)
-        place, copies = Variable(fn, 0), Variable(fn, 0)
-        with fn.loop(0, slots) as number:
-            slot = self.slots.at((first_slot + number) * SLOT)
-            before, live = copies.get(), Variable(fn, 0)
-            with fn.loop(0, self.run_count.get()) as run_number:
-                run = self.runs.at(run_number * RUN)
-                low, high = self.lanes_inside(run, slot)
-                live.set(fn.choose(low < high, 1, live.get()))
-                self.list_copies(run, run[2] + slot[3], low, high, place.get(), channels, copies)
-            alive = live.get().differs(0)
-            copies.set(fn.choose(alive, copies.get(), before))
-            self.places[number] = fn.choose(alive, place.get(), -1)
-            place.set(fn.choose(alive, place.get() + 1, place.get()))
-        self.run_copies(source, channels, copies.get())
-
-    def lanes_inside(self, run: Array, slot: Array) -> tuple[Int, Int]:
-        """Which positions of a run a slot reaches inside the input: `low <= lane < high`, counted from its start."""
-        k, fn = self.k, self.fn
-        z, y, x = run[3] + slot[0], run[4] + slot[1], run[5] + slot[2]
-        inside = (z >= 0) & (z < k.in_z) & (y >= 0) & (y < k.in_y)
-        step = k.down_x
-        low = (fn.max(0 - x, 0) + step - 1) // step
-        high = fn.min((fn.max(k.in_x - x, 0) + step - 1) // step, run[1])
-        return low, fn.choose(inside, high, 0)
-
-    def list_copies(
-        self, run: Array, source: Int, low: Int, high: Int, place: Int, channels: Int, copies: Variable
-    ) -> None:
-        """Note the copies of one run and slot; they are carried out for each channel."""
-        k, fn, shape = self.k, self.fn, self.shape
-        start, length = run[0], run[1]
-        step = k.down_x * k.x_x
-        if shape.positions_along_vectors:
-            for vector in range(shape.vectors):
-                edge = vector * shape.lanes
-                kept = fn.bits(start - edge, start + length - edge, shape.lanes)
-                with fn.when(kept.differs(0)):
-                    copy = self.copies.at(copies.get() * COPY)
-                    copy[0] = source + (fn.int(edge) - start) * step
-                    copy[1] = place * channels * shape.positions + edge
-                    copy[2] = fn.bits(start + low - edge, start + high - edge, shape.lanes)
-                    copy[3] = kept
-                    copies.set(copies.get() + 1)
-        else:
-            # One copy per position: all its channels, or zeros.
-            with fn.loop(0, length) as lane:
-                copy = self.copies.at(copies.get() * COPY)
-                copy[0] = source + lane * step
-                copy[1] = (place * shape.rows + start + lane) * shape.row_stride
-                copy[2] = fn.choose((lane >= low) & (lane < high), 1, 0)
-                copies.set(copies.get() + 1)
-
-    def run_copies(self, source: Array, channels: Int, copies: Int) -> None:
-        k, fn, shape = self.k, self.fn, self.shape
-        if shape.positions_along_vectors:
-            with fn.loop(0, channels) as channel:
-                origin = source.at(channel * k.x_c)
-                target = self.inputs.at(channel * shape.positions)
-                with fn.loop(0, copies) as number:
-                    copy = self.copies.at(number * COPY)
-                    some, kept = fn.mask(copy[2], shape.lanes), fn.mask(copy[3], shape.lanes)
-                    if shape.contiguous_x:
-                        value = origin.masked(copy[0], some)
-                    else:
-                        value = origin.gather(copy[0], k.down_x * k.x_x, some)
-                    target.set_masked(copy[1], value, kept)
-        else:
-            with fn.loop(0, copies) as number:
-                copy = self.copies.at(number * COPY)
-                origin, target, present = source.at(copy[0]), self.inputs.at(copy[1]), copy[2]
-                with fn.loop(0, channels, shape.lanes) as channel:
-                    some = fn.mask(fn.bits(0, (channels - channel) * present, shape.lanes), shape.lanes)
-                    if shape.contiguous_x:
-                        value = origin.masked(channel, some)
-                    else:
-                        value = origin.gather(channel * k.x_c, k.x_c, some)
-                    target.set_vector(channel, value)
+        way.carry_out(self.copies, source, self.inputs)
 
     def find_pairs(self, chunk: Int) -> None:
         """For each phase the live taps as (panel offset, input offset)."""
@@ -290,7 +181,7 @@ class _Gemm:
             begin, end = self.entry_range(chunk, phase)
             with fn.loop(begin, end) as number:
                 entry = self.entries.at(number * ENTRY)
-                place = self.places[entry[1]]
+                place = self.copies.places[entry[1]]
                 with fn.when(place >= 0):
                     pair = self.pairs.at(count.get() * PAIR)
                     pair[0], pair[1] = entry[0] * channels * shape.channels, place * keep
@@ -299,12 +190,12 @@ class _Gemm:
 
     # The product
 
-    def multiply(self, panels: Array, phase: Int, inner: int, chunk: Int, sums: Array) -> None:
+    def multiply(self, panels: Array, phase: Int, inner: Int, chunk: Int, sums: Array) -> None:
         fn, shape = self.fn, self.shape
         _, channels = self.channel_range(chunk)
         tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(shape.vectors)] for _ in range(shape.rows)]
         width = shape.vectors * shape.lanes
-        kept = sums.at(inner * shape.rows * width)
+        kept = sums.at(inner * (shape.rows * width))
         with fn.either(chunk.equals(0)) as (then, otherwise):
             with then:
                 for row in tile:
@@ -340,12 +231,12 @@ class _Gemm:
         k, fn = self.k, self.fn
         place = self.phase_list.at(phase * PHASE)
         target = self.y.at(group * k.y_group)
-        with fn.loop(0, self.run_count.get()) as number:
-            run = self.runs.at(number * RUN)
-            z, y, mx = run[7] * k.up_z + place[0], run[8] * k.up_y + place[1], run[9]
+        with fn.loop(0, self.runs.count.get()) as number:
+            run = self.runs[number]
+            z, y, x = run[3] * k.up_z + place[0], run[4] * k.up_y + place[1], run[5] * k.up_x + place[2]
             with fn.when((z < k.out_z) & (y < k.out_y)):
-                line = target.at(run[6] + z * k.y_z + y * k.y_y + (mx * k.up_x + place[2]) * k.y_x)
-                left = k.out_x - mx * k.up_x - place[2]  # outputs from the run's first to the end of the row
+                line = target.at(run[2] * k.y_n + z * k.y_z + y * k.y_y + x * k.y_x)
+                left = k.out_x - x  # outputs from the run's first to the end of the row
                 if self.shape.positions_along_vectors:
                     self.store_positions(run, line, left, group, channel, sums)
                 else:
@@ -369,7 +260,9 @@ class _Gemm:
             out = line.at((channel + row) * k.y_c - start * step)
             for vector in range(shape.vectors):
                 values = [
-                    fn.builder.fadd(sums.vector((p * shape.rows + row) * width + vector * shape.lanes, shape.lanes), bias)
+                    fn.builder.fadd(
+                        sums.vector((p * shape.rows + row) * width + vector * shape.lanes, shape.lanes), bias
+                    )
                     for p in [fn.int(p) for p in range(phases)]
                 ]
                 for part, value in enumerate(fn.interleave(values)):

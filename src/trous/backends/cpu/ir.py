@@ -6,7 +6,7 @@ asked to; `Function` holds the builder and the control flow. Nothing here knows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -219,9 +219,10 @@ class Array:
         """Pointer of lane 0, or with a stride a vector of pointers; checked code drops lanes that fall outside."""
         fn, lanes = self.fn, mask.type.count
         whole = fn.int(index) + self.offset
-        steps = None if stride is None else fn.builder.mul(fn.lane_numbers(lanes), fn.splat(fn.int(stride).value, lanes))
+        numbers = fn.lane_numbers(lanes)
+        steps = None if stride is None else fn.builder.mul(numbers, fn.splat(fn.int(stride).value, lanes))
         if self.limits is not None:
-            places = fn.builder.add(fn.splat(whole.value, lanes), fn.lane_numbers(lanes) if steps is None else steps)
+            places = fn.builder.add(fn.splat(whole.value, lanes), numbers if steps is None else steps)
             low = fn.builder.icmp_signed(">=", places, fn.splat(self.limits.low.value, lanes))
             high = fn.builder.icmp_signed("<", places, fn.splat(self.limits.high.value, lanes))
             inside = fn.builder.and_(low, high)
@@ -242,7 +243,7 @@ class Array:
 
 
 def _suffix(kind: ll.VectorType) -> str:
-    return f"v{kind.count}{ {'float': 'f32', 'double': 'f64', 'i64': 'i64'}[str(kind.element)]}"
+    return f"v{kind.count}{ {'float': 'f32', 'double': 'f64', 'i64': 'i64'}[str(kind.element)] }"
 
 
 class Function:
@@ -273,14 +274,21 @@ class Function:
     @contextmanager
     def loop(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Int]:
         """`for i in range(start, stop, step)` for a positive step."""
-        b, i, stop, step = self.builder, Variable(self, start), self.int(stop), self.int(step)
+        i, stop = Variable(self, start), self.int(stop)
+        with self.repeat(lambda: i.get() < stop):
+            yield i.get()
+            i.set(i.get() + step)
+
+    @contextmanager
+    def repeat(self, condition: Callable[[], Int]) -> Iterator[None]:
+        """`while condition():`"""
+        b = self.builder
         check, body, done = (b.append_basic_block(name) for name in ("check", "body", "done"))
         b.branch(check)
         b.position_at_end(check)
-        b.cbranch((i.get() < stop).value, body, done)
+        b.cbranch(condition().value, body, done)
         b.position_at_end(body)
-        yield i.get()
-        i.set(i.get() + step)
+        yield
         b.branch(check)
         b.position_at_end(done)
 
@@ -307,6 +315,15 @@ class Function:
 
     # Vectors
 
+    def sum_lanes(self, vector: ll.Value) -> ll.Value:
+        """Sum of a vector's lanes, in an order that depends on their number only."""
+        kind = vector.type
+        name = f"llvm.vector.reduce.fadd.{_suffix(kind)}"
+        callee = self.module.globals.get(name)
+        if callee is None:
+            callee = ll.Function(self.module, ll.FunctionType(kind.element, [kind.element, kind]), name)
+        return self.builder.call(callee, [ll.Constant(kind.element, 0.0), vector], fastmath=("reassoc",))
+
     def splat(self, scalar: ll.Value, lanes: int) -> ll.Value:
         kind = ll.VectorType(scalar.type, lanes)
         one = self.builder.insert_element(ll.Constant(kind, ll.Undefined), scalar, ll.Constant(I32, 0))
@@ -318,9 +335,7 @@ class Function:
 
     def bits(self, low: Any, high: Any, lanes: int) -> Int:
         """The integer whose bits `low .. high-1`, clamped to `0 .. lanes`, are set: a mask as it lies in a table."""
-        below = [
-            (self.int(1) << self.min(self.max(edge, 0), lanes)) - 1 for edge in (self.int(low), self.int(high))
-        ]
+        below = [(self.int(1) << self.min(self.max(edge, 0), lanes)) - 1 for edge in (self.int(low), self.int(high))]
         return below[1] & (below[0] ^ -1)
 
     def mask(self, bits: Int, lanes: int) -> ll.Value:

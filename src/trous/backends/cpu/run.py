@@ -8,7 +8,9 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,17 @@ import numpy as np
 from trous.arrays import memory
 from trous.backends.cpu.header import Fields
 from trous.errors import TrousError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A kernel's header and tables for one problem: everything but the pointers of a call."""
+
+    header: np.ndarray
+    tables: dict[str, np.ndarray]
+    items: int
+    scratch: int  #: bytes for each thread
+
 
 #: Below so many multiply-adds a second thread costs more than it saves.
 SMALL = 1 << 20
@@ -25,7 +38,7 @@ _local = threading.local()
 
 
 def thread_count() -> int:
-    """Threads to use: `threads(n)`, TROUS_NUM_THREADS, torch's own setting if torch is loaded, OMP_NUM_THREADS, cores."""
+    """How many: `threads(n)`, TROUS_NUM_THREADS, torch's own setting where torch is loaded, OMP_NUM_THREADS, cores."""
     if _forced_threads:
         return _forced_threads[-1]
     named = os.environ.get("TROUS_NUM_THREADS")
@@ -67,6 +80,15 @@ def launch(kernel: Any, header: np.ndarray, items: int, scratch_bytes: int, mult
         other.result()
 
 
+def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, int]]:
+    """Bytes that parts of `(elements, bytes each)` take together, and the header numbers that say where they lie."""
+    at, numbers = 0, {}
+    for name, (length, size) in lengths.items():
+        numbers |= {f"{name}_at": at, f"{name}_length": length}
+        at += ceil((length * size + 64) / 64) * 64
+    return at, numbers
+
+
 def _scratch(size: int) -> int:
     """Address of at least `size` bytes of this thread's own memory, on a cache line."""
     kept = getattr(_local, "scratch", None)
@@ -90,7 +112,7 @@ def _cores() -> int:
 
 
 def call(
-    kernel: Any, bound: Any, fields: Fields, arrays: dict[str, Any], multiplications: int, checked: bool
+    kernel: Any, bound: Bound, fields: Fields, arrays: dict[str, Any], multiplications: int, checked: bool
 ) -> None:
     """One call: the pointers of `arrays` into a copy of the bound header, then all items."""
     header = bound.header.copy()

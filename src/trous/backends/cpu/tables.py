@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import ceil
+
+import numpy as np
 
 from trous.backends.operation import Operation
 from trous.plan import IDENTITY, BoundAxis, Tap
@@ -113,3 +116,36 @@ def folds(axis: BoundAxis) -> bool:
             return False
         runs[tap.offset] = tap
     return True
+
+
+def sides(taps: Taps, operation: Operation) -> dict[str, int]:
+    """The header numbers that every kernel shares: steps, sizes and strides along the axes, and of the weight."""
+    numbers = {}
+    for i, name in enumerate("zyx"):
+        axis = taps.axes[i]
+        numbers |= {
+            f"steps_{name}": ceil(axis.output_size / axis.plan.up),
+            f"up_{name}": axis.plan.up,
+            f"down_{name}": axis.plan.down,
+            f"in_{name}": axis.input_size,
+            f"out_{name}": axis.output_size,
+            f"x_{name}": taps.strides.spatial("x")[i],
+            f"y_{name}": taps.strides.spatial("y")[i],
+        }
+    first, second = taps.strides.w[:2]
+    by_input = operation.weight_by_input
+    ins, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
+    return numbers | {
+        "x_group": ins * taps.strides.x[1],
+        "x_n": taps.strides.x[0],
+        "x_c": taps.strides.x[1],
+        "y_n": taps.strides.y[0],
+        "w_group": (ins if by_input else outs) * first,
+        "w_in": first if by_input else second,
+        "w_out": second if by_input else first,
+    }
+
+
+def table(rows: Sequence[Sequence[int]], width: int) -> np.ndarray:
+    """Rows as 64-bit integers; an empty table keeps one row, so that it has an address."""
+    return np.array(rows, np.int64).reshape(-1, width) if rows else np.zeros((1, width), np.int64)

@@ -35,7 +35,11 @@ _X86 = (
     # LLVM prefers half registers on some AVX-512 processors; the tiles are meant for whole ones.
     Target("avx512", "x86-64-v4", "-prefer-256-bit", 64, 32, True),
 )
-_NEEDS = {"sse4": ("sse4.2",), "avx2": ("avx2", "fma", "bmi2"), "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl")}
+_NEEDS = {
+    "sse4": ("sse4.2",),
+    "avx2": ("avx2", "fma", "bmi2"),
+    "avx512": ("avx512f", "avx512bw", "avx512dq", "avx512vl"),
+}
 _PORTABLE = Target("portable", "", "", 16, 32, False)
 
 _forced: list[str] = []

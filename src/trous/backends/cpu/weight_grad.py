@@ -1,0 +1,131 @@
+"""The gradient for the weight, and the binding of its kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+from trous.arrays import dtype_name, memory
+from trous.backends.cpu import correlate, engine, run
+from trous.backends.cpu.ir import BYTES
+from trous.backends.cpu.run import Bound
+from trous.backends.cpu.tables import Strides, Taps, sides, table
+from trous.backends.cpu.target import Target, current
+from trous.backends.cpu.tiles import COPY, RUN, SLOT
+from trous.backends.operation import Operation
+
+#: Channels and steps that a tile holds at most on either side: half a megabyte of each.
+BLOCK_CHANNELS, TILE_STEPS = 128, 1024
+#: Items that the work is cut into at least, where there is enough of it.
+ITEMS = 8
+
+
+def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
+    dw[...] = 0
+    if operation.multiplications == 0:
+        return
+    strides = Strides(memory(x).strides, memory(dw).strides, memory(dy).strides)
+    checked = os.environ.get("TROUS_CHECK") == "1"
+    bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
+    run.call(kernel, bound, correlate.FIELDS, {"x": x, "y": dy, "w": dw}, operation.multiplications, checked)
+
+
+@lru_cache(maxsize=4096)
+def _bound(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+) -> tuple[Bound, Callable[..., None]]:
+    shape = _shape(operation, strides, element, target, checked)
+    kernel = engine.function(shape.name, target, lambda: correlate.build(shape))
+    return _bind(operation, strides, shape), kernel
+
+
+def _shape(operation: Operation, strides: Strides, element: str, target: Target, checked: bool) -> correlate.Shape:
+    rows, columns = (6, 4) if target.registers >= 32 else (3, 3)
+    outs, ins = (n // operation.groups for n in (operation.out_channels, operation.in_channels))
+    axis = operation.bound.axes[-1].plan
+    return correlate.Shape(
+        element,
+        target.lanes(BYTES[element]),
+        min(rows, outs),
+        min(columns, ins),
+        strides.x[-1] * axis.down == 1,
+        strides.y[-1] * axis.up == 1,
+        checked,
+    )
+
+
+def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bound:
+    taps = Taps(operation, strides, fold=False, lanes=0)
+    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
+    positions = operation.batch * steps[0] * steps[1] * steps[2]
+    ins, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
+    in_block = min(ins, BLOCK_CHANNELS)
+    out_block = min(outs, BLOCK_CHANNELS)
+    slots_each = max(1, min(BLOCK_CHANNELS // in_block, ceil(len(taps.slots) * operation.groups / ITEMS)))
+    in_blocks, chunk_count = ceil(ins / in_block), ceil(len(taps.slots) / slots_each)
+    wanted = ceil(ITEMS / (operation.groups * in_blocks * chunk_count))
+    out_block = max(min(shape.rows, outs), min(out_block, ceil(outs / wanted)))
+    out_blocks = ceil(outs / out_block)
+    phases, entries, chunks = _tables(taps, slots_each)
+    most_phases = max(c[3] for c in chunks)
+    most = max(slots_each * in_block, most_phases * out_block)
+    rounded = ceil(positions / shape.lanes) * shape.lanes
+    tile_steps = min(rounded, max(4 * shape.lanes, BLOCK_CHANNELS * TILE_STEPS // most // shape.lanes * shape.lanes))
+    numbers = {
+        "chunks": len(chunks),
+        "in_blocks": in_blocks,
+        "out_blocks": out_blocks,
+        "in_block": in_block,
+        "out_block": out_block,
+        "in_channels": ins,
+        "out_channels": outs,
+        "positions": positions,
+        "position_tiles": ceil(positions / tile_steps),
+        "tile_steps": tile_steps,
+        "y_group": outs * strides.y[1],
+        "y_c": strides.y[1],
+        **sides(taps, operation),
+    }
+    lengths = {
+        "inputs": ((slots_each * in_block + shape.columns) * tile_steps, BYTES[shape.element]),
+        "outputs": ((most_phases * out_block + shape.rows) * tile_steps, BYTES[shape.element]),
+        "sums": (shape.rows * shape.columns, BYTES[shape.element]),
+        "runs": ((tile_steps + 1) * RUN, 8),
+        "in_copies": (slots_each * 2 * (tile_steps + 1) * COPY, 8),
+        "in_places": (slots_each, 8),
+        "out_copies": (most_phases * 2 * (tile_steps + 1) * COPY, 8),
+        "out_places": (most_phases, 8),
+    }
+    scratch, places = run.scratch_parts(lengths)
+    tables = {
+        "slots": table(taps.slots, SLOT),
+        "phases": table(phases, SLOT),
+        "entries": table(entries, correlate.ENTRY),
+        "chunk_list": table(chunks, correlate.CHUNK),
+    }
+    items = operation.groups * in_blocks * out_blocks * len(chunks)
+    return Bound(correlate.FIELDS.pack(numbers | places), tables, items, scratch)
+
+
+def _tables(taps: Taps, slots_each: int) -> tuple[list, list, list]:
+    """Phases as slots of the output side, entries, and the chunks of slots that one item takes."""
+    z, y, x = taps.strides.spatial("y")
+    by_slot: dict[int, list[tuple[tuple[int, int, int], int]]] = {}
+    for phase in taps.phases:
+        for entry in taps.entries(phase):
+            by_slot.setdefault(entry.slot, []).append((phase, entry.weight))
+    phases: list[tuple[int, int, int, int]] = []
+    entries: list[tuple[int, int, int]] = []
+    chunks: list[tuple[int, int, int, int, int, int]] = []
+    for first in range(0, len(taps.slots), slots_each):
+        slots = range(first, min(first + slots_each, len(taps.slots)))
+        used = sorted({phase for slot in slots for phase, _ in by_slot.get(slot, ())})
+        place = {phase: i for i, phase in enumerate(used)}
+        begin = len(entries)
+        entries += [(slot - first, place[phase], w) for slot in slots for phase, w in by_slot.get(slot, ())]
+        chunks.append((first, len(slots), len(phases), len(used), begin, len(entries)))
+        phases += [(*phase, phase[0] * z + phase[1] * y + phase[2] * x) for phase in used]
+    return phases, entries, chunks
