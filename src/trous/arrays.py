@@ -38,6 +38,13 @@ def dtype_name(x: Any) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
+def wide(x: Any) -> Any:
+    """`x` in the dtype to add up in: 16-bit floats in float32, the rest as they are."""
+    if dtype_name(x) not in ("float16", "bfloat16"):
+        return x
+    return x.float() if is_torch(x) else x.astype("float32")
+
+
 def device_name(x: Any) -> str:
     return x.device.type if is_torch(x) else "cpu"
 
@@ -57,8 +64,11 @@ def empty(shape: Sequence[int], like: Any, channels_last: bool = False) -> Any:
 
 
 def is_channels_last(x: Any) -> bool:
-    """Whether neighbouring channels, and not neighbouring positions, are adjacent in memory."""
-    if x.ndim < 3 or x.shape[1] < 2:
+    """Whether neighbouring channels, and not neighbouring positions, are adjacent in memory.
+
+    Of a single channel the stride tells, as in torch: no neighbour has it, but whoever chose the format set it to 1.
+    """
+    if x.ndim < 3:
         return False
     _, channel, *steps = strides(x)
     return channel == 1 and any(n > 1 and step != 1 for n, step in zip(x.shape[2:], steps, strict=True))
