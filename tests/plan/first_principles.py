@@ -1,4 +1,4 @@
-"""Convolution along one axis, written down from its definition: o*stride - padding + k*dilation == i. No plan in sight."""
+"""Convolution along one axis from its definition, o*stride - padding + k*dilation == i, with no plan in sight."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Axis(NamedTuple):
 
 
 #: 2,160 axes: kernels below and above the stride, shared factors, uneven and excessive padding.
-AXES = tuple(Axis(*values) for values in product((1, 2, 3, 4, 5, 7), (1, 2, 3, 4, 5, 6), (0, 1, 3), (0, 1, 2, 5), (1, 2, 3, 4, 6)))
+AXES = tuple(
+    Axis(*values)
+    for values in product((1, 2, 3, 4, 5, 7), (1, 2, 3, 4, 5, 6), (0, 1, 3), (0, 1, 2, 5), (1, 2, 3, 4, 6))
+)
 
 
 def conv_matrix(axis: Axis, size: int, outputs: int, weights: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from plan.first_principles import AXES, Axis, conv_matrix, plan_matrix, transposed_matrix
 
+from plan.first_principles import AXES, Axis, conv_matrix, plan_matrix, transposed_matrix
 from trous.plan import IDENTITY, AxisPlan, BoundAxis, Tap, conv_axis, transposed_axis
 
 WEIGHTS = np.array([3, 7, 19, 101, 1009, 5003, 20011])

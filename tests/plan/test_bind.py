@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from plan.first_principles import AXES
 
+from plan.first_principles import AXES
 from trous.errors import TrousError
 from trous.plan import BoundAxis, BoundPlan, Plan, Tap, conv_axis, transposed_axis
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan.first_principles import AXES, plan_matrix
 
+from plan.first_principles import AXES, plan_matrix
 from trous.plan import BoundAxis
 from trous.plan.cost import Cost, cost, nominal_multiplications
 from trous.spec import Conv, ConvTranspose

@@ -87,7 +87,7 @@ def test_transposed_words_are_the_adjoint_of_the_same_word(word: str) -> None:
 
 def test_words() -> None:
     assert PADDING_WORDS == ("valid", "same", "causal", "full")
-    with pytest.raises(ValueError, match="^reflect$"):
+    with pytest.raises(ValueError, match=r"^reflect$"):
         conv_padding("reflect", 3, 1, 1)
-    with pytest.raises(ValueError, match="^reflect$"):
+    with pytest.raises(ValueError, match=r"^reflect$"):
         transposed_padding("reflect", 3, 1, 1)

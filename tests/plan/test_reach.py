@@ -6,8 +6,8 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from plan.first_principles import AXES
 
+from plan.first_principles import AXES
 from trous.errors import TrousError
 from trous.plan import AxisPlan, conv_axis, transposed_axis
 from trous.plan.reach import period, reads, reads_through, receptive_field
