@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 from trous.backends.cpu.target import Target
 
 #: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
-_GENERATORS = ("ir.py", "header.py", "tiles.py", "gemm.py", "correlate.py", "engine.py")
+_GENERATORS = ("ir.py", "header.py", "tiles.py", "gemm.py", "direct.py", "correlate.py", "engine.py")
 
 _lock = threading.Lock()
 _loaded: dict[str, tuple[Callable[..., None], object]] = {}  # function, and what keeps its code alive

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from trous.arrays import dtype_name, memory
-from trous.backends.cpu import dense, engine, gemm, run
+from trous.backends.cpu import dense, direct, engine, gemm, rows, run
+from trous.backends.cpu.header import Fields
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
 from trous.backends.operation import Operation
@@ -22,16 +23,20 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
     places = [memory(a) for a in (x, w, y)]
     strides = Strides(*(p.strides for p in places))
     checked = os.environ.get("TROUS_CHECK") == "1"
-    bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
+    bound, kernel, fields = _bound(operation, strides, dtype_name(x), current(), checked)
     bias = np.zeros(operation.out_channels, dtype_name(x)) if bias is None else bias
     if memory(bias).strides != (1,):
         bias = bias.clone() if hasattr(bias, "clone") else bias.copy()
-    run.call(kernel, bound, gemm.FIELDS, {"x": x, "w": w, "bias": bias, "y": y}, operation.multiplications, checked)
+    run.call(kernel, bound, fields, {"x": x, "w": w, "bias": bias, "y": y}, operation.multiplications, checked)
 
 
 @lru_cache(maxsize=4096)
 def _bound(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
-) -> tuple[run.Bound, Callable[..., None]]:
+) -> tuple[run.Bound, Callable[..., None], Fields]:
+    """The kernel that suits, bound: `direct` for few channels in a group, `gemm` for everything else."""
+    if rows.fits(operation, strides):
+        few, bound = rows.bind(operation, strides, element, target, checked)
+        return bound, engine.function(few.name, target, lambda: direct.build(few)), direct.FIELDS
     shape, bound = dense.bind(operation, strides, element, target, checked)
-    return bound, engine.function(shape.name, target, lambda: gemm.build(shape))
+    return bound, engine.function(shape.name, target, lambda: gemm.build(shape)), gemm.FIELDS

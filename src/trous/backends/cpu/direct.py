@@ -1,0 +1,172 @@
+"""Few channels in a group: the output row by row, inputs read where they lie.
+
+With so few multiply-adds for each input there is nothing to gain from copying tiles or packing weights. A block of
+`vectors` neighbouring vectors of one output row is summed in registers over input channels and live taps, loading
+straight from the input rows. Blocks that a tap leaves the row in use masks that are made once for a whole call; rows
+that a tap leaves the image in use a shorter list of taps. Neighbouring phases of the last axis are summed side by side
+and interleaved as they are stored.
+
+Roofline: a tap of one channel costs a load for each multiply-add, mostly across a cache line, so half the FMA rate at
+best; layers this small are bound by memory sooner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trous.backends.cpu.header import Fields, Kernel
+from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
+from trous.backends.cpu.tiles import SLOT
+
+#: Records: entries (slot, place in the weight), live taps (input offset, weight offset, column of the mask table).
+ENTRY, LIVE = 2, 3
+
+FIELDS = Fields(
+    numbers=(
+        *("groups", "in_channels", "blocks", "row_parts", "rows_each", "slot_count", "phases"),
+        *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
+        *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
+        *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
+        *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
+        *("w_group", "w_in", "w_out", "low_z", "high_z", "low_y", "high_y", "low_x", "high_x"),
+    ),
+    arrays=("x", "w", "bias", "y", "slots", "entries", "entry_at", "phase_list"),
+    scratch=("masks", "live", "live_at"),
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the code is compiled for."""
+
+    element: str
+    lanes: int
+    rows: int  #: output channels of a group
+    vectors: int
+    interleaved: int
+    checked: bool = False
+
+    @property
+    def name(self) -> str:
+        return (
+            f"direct_{self.element}_{self.rows}x{self.vectors}x{self.lanes}_p{self.interleaved}_{'01'[self.checked]}"
+        )
+
+
+def build(shape: Shape) -> str:
+    """LLVM IR of the kernel."""
+    return _Direct(shape).build()
+
+
+class _Direct:
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        self.k = k = Kernel(FIELDS, shape.name, shape.checked)
+        self.fn = k.fn
+        self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in FIELDS.arrays[:4])
+        self.slots, self.entries, self.entry_at, self.phase_list = (k.array(n, "int64") for n in FIELDS.arrays[4:])
+        self.masks, self.live, self.live_at = (k.part(name, "int64") for name in FIELDS.scratch)
+        self.width = shape.vectors * shape.lanes
+
+    def build(self) -> str:
+        k, fn = self.k, self.fn
+        self.make_masks()
+        listed = Variable(fn, -1)  # whether the taps now listed are those of an inner row
+        with fn.loop(k.begin, k.end) as item:
+            part, rest = item % k.row_parts, item // k.row_parts
+            mz, rest = rest % k.steps_z, rest // k.steps_z
+            group, n = rest % k.groups, rest // k.groups
+            first = part * k.rows_each
+            x = self.x.at(n * k.x_n + group * k.x_group)
+            y = self.y.at(n * k.y_n + group * k.y_group)
+            w = self.w.at(group * k.w_group)
+            with fn.loop(first, fn.min(first + k.rows_each, k.steps_y)) as my:
+                z, row = mz * k.down_z, my * k.down_y
+                inner = (z + k.low_z >= 0) & (z + k.high_z < k.in_z) & (row + k.low_y >= 0) & (row + k.high_y < k.in_y)
+                with fn.when((fn.choose(inner, 0, 1) | (listed.get() ^ 1)).differs(0)):
+                    self.list_live(z, row)
+                    listed.set(fn.choose(inner, 1, 0))
+                line = x.at(z * k.x_z + row * k.x_y)
+                with fn.loop(0, k.phases) as phase:
+                    place = self.phase_list.at(phase * 3)
+                    oz, oy = mz * k.up_z + place[0], my * k.up_y + place[1]
+                    with fn.when((oz < k.out_z) & (oy < k.out_y)), fn.loop(0, k.blocks) as block:
+                        self.block(line, w, y.at(oz * k.y_z + oy * k.y_y), group, phase, block)
+        return k.finish()
+
+    def make_masks(self) -> None:
+        """`masks[block][slot][vector]`: which lanes the slot finds inside the row."""
+        k, fn, shape = self.k, self.fn, self.shape
+        with fn.loop(0, k.blocks) as block, fn.loop(0, k.slot_count) as slot:
+            x = block * self.width + self.slots[slot * SLOT + 2]
+            row = self.masks.at((block * k.slot_count + slot) * shape.vectors)
+            for v in range(shape.vectors):
+                edge = x + v * shape.lanes
+                row[v] = fn.bits(0 - edge, k.in_x - edge, shape.lanes)
+
+    def list_live(self, z: Int, y: Int) -> None:
+        """The taps of every phase that find row `(z, y)` plus their offset inside the input."""
+        k, fn = self.k, self.fn
+        count = Variable(fn, 0)
+        with fn.loop(0, k.phases * self.shape.interleaved) as phase:
+            self.live_at[phase] = count.get()
+            with fn.loop(self.entry_at[phase], self.entry_at[phase + 1]) as number:
+                entry = self.entries.at(number * ENTRY)
+                slot = self.slots.at(entry[0] * SLOT)
+                at_z, at_y = z + slot[0], y + slot[1]
+                with fn.when((at_z >= 0) & (at_z < k.in_z) & (at_y >= 0) & (at_y < k.in_y)):
+                    live = self.live.at(count.get() * LIVE)
+                    live[0], live[1], live[2] = slot[3], entry[1], entry[0]
+                    count.set(count.get() + 1)
+        self.live_at[k.phases * self.shape.interleaved] = count.get()
+
+    def block(self, line: Array, w: Array, out: Array, group: Int, phase: Int, block: Int) -> None:
+        """One block of one output row: sum, interleave, store."""
+        k, fn, shape = self.k, self.fn, self.shape
+        tiles = [self.accumulators(group) for _ in range(shape.interleaved)]
+        first = block * self.width
+        inner = (first + k.low_x >= 0) & (first + (self.width - 1) + k.high_x < k.in_x)
+        with fn.either(inner) as (then, otherwise):
+            with then:
+                self.sum_taps(tiles, line.at(first), w, phase, None)
+            with otherwise:
+                masks = self.masks.at(block * k.slot_count * shape.vectors)
+                self.sum_taps(tiles, line.at(first), w, phase, masks)
+        for r in range(shape.rows):
+            target = out.at(k.y_c * r + first * shape.interleaved)
+            for v in range(shape.vectors):
+                for part, value in enumerate(fn.interleave([tile[r][v].get() for tile in tiles])):
+                    edge = (v * shape.interleaved + part) * shape.lanes
+                    kept = fn.bits(0, k.out_x - first * shape.interleaved - edge, shape.lanes)
+                    target.set_masked(edge, value, fn.mask(kept, shape.lanes))
+
+    def accumulators(self, group: Int) -> list[list[Accumulator]]:
+        """One phase's sums, starting at the bias."""
+        fn, shape = self.fn, self.shape
+        tile = []
+        for r in range(shape.rows):
+            bias = fn.splat(self.bias[group * shape.rows + r], shape.lanes)
+            row = [Accumulator(fn, shape.element, shape.lanes) for _ in range(shape.vectors)]
+            for accumulator in row:
+                accumulator.set(bias)
+            tile.append(row)
+        return tile
+
+    def sum_taps(self, tiles: list, line: Array, w: Array, phase: Int, masks: Array | None) -> None:
+        k, fn, shape = self.k, self.fn, self.shape
+        with fn.loop(0, k.in_channels) as channel:
+            inputs, weights = line.at(channel * k.x_c), w.at(channel * k.w_in)
+            for inner, tile in enumerate(tiles):
+                at = phase * shape.interleaved + inner
+                with fn.loop(self.live_at[at], self.live_at[at + 1]) as number:
+                    live = self.live.at(number * LIVE)
+                    source, weight = inputs.at(live[0]), weights.at(live[1])
+                    scalars = [fn.splat(weight[k.w_out * r], shape.lanes) for r in range(shape.rows)]
+                    row = None if masks is None else masks.at(live[2] * shape.vectors)
+                    for v in range(shape.vectors):
+                        if row is None:
+                            value = source.vector(v * shape.lanes, shape.lanes)
+                        else:
+                            value = source.masked(v * shape.lanes, fn.mask(row[v], shape.lanes))
+                        for r, scalar in enumerate(scalars):
+                            tile[r][v].multiply_add(scalar, value)
