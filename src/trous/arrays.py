@@ -34,7 +34,7 @@ def memory(x: Any) -> Memory:
 
 
 def dtype_name(x: Any) -> str:
-    """"float32", "bfloat16", ...: the same word for both libraries."""
+    """The same word for both libraries: "float32", "bfloat16", ..."""
     return str(x.dtype).removeprefix("torch.")
 
 

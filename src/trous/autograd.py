@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from trous.arrays import empty, is_channels_last
-from trous.backends import choose
-from trous.entry import check, execute, operation, split_complex
+from trous.entry import check, execute, execute_weight_grad, operation, split_complex
 from trous.errors import TrousError
 
 #: stride, before, dilation, groups: what the two operators share; see `trous.entry.Geometry`.
@@ -45,11 +44,8 @@ def _run_fake(x, w, bias, output_size, stride, before, dilation, groups, transpo
 
 @torch.library.impl("trous::weight_grad", "CompositeExplicitAutograd")
 def _weight_grad(x: Tensor, dy: Tensor, kernel: list[int], *shared: Any) -> Tensor:
-    *_, groups = shared
-    dw = empty((dy.shape[1], x.shape[1] // groups, *kernel), x)
-    what = operation(x.shape, dw.shape, tuple(dy.shape[2:]), *_hashable(shared), False)
-    choose(what, x).weight_grad(what, x, dy, dw)
-    return dw
+    w_shape = (dy.shape[1], x.shape[1] // shared[-1], *kernel)
+    return execute_weight_grad(operation(x.shape, w_shape, tuple(dy.shape[2:]), *_hashable(shared), False), x, dy)
 
 
 @torch.library.register_fake("trous::weight_grad")

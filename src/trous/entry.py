@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trous.arrays import empty, is_channels_last, is_torch
+from trous.arrays import empty, is_channels_last, is_torch, wide
 from trous.backends import Operation, choose
 from trous.errors import TrousError
 from trous.plan import Plan, conv_axis
@@ -107,14 +107,31 @@ def operation(
 
 def execute(what: Operation, x: Any, w: Any, bias: Any) -> Any:
     """The output of the best back-end, channels-last if x is."""
+    if x.dtype.itemsize == 2:
+        y = execute(what, wide(x), wide(w), None if bias is None else wide(bias))
+        return _narrow(y, x)
     y = empty(what.output_shape, x, is_channels_last(x))
     choose(what, x).forward(what, x, w, bias, y)
     return y
 
 
+def execute_weight_grad(what: Operation, x: Any, dy: Any) -> Any:
+    """The gradient for the weight, by the best back-end."""
+    if x.dtype.itemsize == 2:
+        return _narrow(execute_weight_grad(what, wide(x), wide(dy)), x)
+    dw = empty(what.weight_shape, x)
+    choose(what, x).weight_grad(what, x, dy, dw)
+    return dw
+
+
+def _narrow(y: Any, like: Any) -> Any:
+    """`y` in the dtype of `like`: the one rounding of a result that was added up in float32."""
+    return y.to(like.dtype) if is_torch(y) else y.astype(like.dtype)
+
+
 def split_complex(run: Any, x: Any, w: Any, bias: Any) -> Any:
-    """A complex convolution from two real ones, `run(x, w)`, over real and imaginary parts side by side in the batch."""
-    library = np
+    """A complex convolution as two real ones, `run(x, w)`, with real and imaginary parts side by side in the batch."""
+    library: Any = np
     if is_torch(x):
         import torch
 
@@ -166,6 +183,11 @@ def _checked(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
         raise error.within(describe(given, *arrays)) from None
 
 
+def for_all_axes(value: Any) -> Any:
+    """As in torch, a sequence of one number is for any number of axes."""
+    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+
+
 def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
@@ -188,7 +210,8 @@ def _check_arrays(x: Array, w: Array, bias: Array | None) -> None:
 
 
 def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
-    transposed, stride, padding, output_padding, dilation, groups, output_size = arguments
+    transposed, *per_axis, groups, output_size = arguments
+    stride, padding, output_padding, dilation = map(for_all_axes, per_axis)
     ndim = len(w.shape) - 2
     if not 1 <= ndim <= 3:
         layout = "(in_channels, out_channels/groups" if transposed else "(out_channels, in_channels/groups"
@@ -201,6 +224,7 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
     kernel = tuple(w.shape[2:])
     if output_size is not None and output_padding != 0:
         raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
+    spec: Conv | ConvTranspose
     if transposed:
         spec = ConvTranspose(kernel, stride, padding, output_padding, dilation, groups)
     else:

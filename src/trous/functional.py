@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -245,12 +243,11 @@ def _as_torch(ndim: int, x: Any, w: Any, bias: Any, transposed: bool, *arguments
     """A call whose name says the number of axes, under torch's rules where they are narrower than ours."""
     if len(w.shape) != ndim + 2:
         raise TrousError("weight", f"must have {ndim + 2} axes", tuple(w.shape))
-    stride, padding, output_padding, dilation, groups = (_for_all_axes(value) for value in arguments)
-    if not transposed and isinstance(padding, str) and padding == "same" and stride not in (1, (1,) * ndim, [1] * ndim):
+    stride, padding, *_ = arguments
+    if not transposed and isinstance(padding, str) and padding == "same" and set(_sequence(stride)) != {1}:
         raise TrousError("padding", '"same" needs stride 1, as in torch; trous.conv has it for any stride', padding)
-    return _run(x, w, bias, transposed, stride, padding, output_padding, dilation, groups, None)
+    return _run(x, w, bias, transposed, *arguments, None)
 
 
-def _for_all_axes(value: Any) -> Any:
-    """torch takes a sequence of one number for any number of axes."""
-    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+def _sequence(value: Any) -> Any:
+    return value if isinstance(value, (tuple, list)) else (value,)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from math import prod
 from typing import Any
 
-from trous.arrays import device_name, dtype_name, empty, is_torch
+from trous.arrays import device_name, dtype_name, empty, is_torch, wide
 from trous.backends.groups import split_channels, split_weight
 from trous.backends.operation import Operation
 
@@ -36,7 +36,7 @@ def why_not(operation: Operation, x: Any) -> str | None:
 def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
     """Fill `y` with the bias, then add the product of every live tap to the outputs that the tap feeds."""
     with _plain(x):
-        x, w = split_channels(operation, _wide(x)), split_weight(operation, _wide(w))
+        x, w = split_channels(operation, wide(x)), split_weight(operation, wide(w))
         total = _wide_like(y)
         total[...] = 0 if bias is None else bias.reshape((-1, *[1] * len(operation.kernel)))
         target = split_channels(operation, total)
@@ -50,7 +50,7 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
 def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
     """Fill `dw`: for every tap the product of the slice of `dy` with the slice of `x`, summed over the batch."""
     with _plain(x):
-        x, dy = split_channels(operation, _wide(x)), split_channels(operation, _wide(dy))
+        x, dy = split_channels(operation, wide(x)), split_channels(operation, wide(dy))
         total = _wide_like(dw)
         total[...] = 0
         target = split_weight(operation, total)
@@ -79,17 +79,10 @@ def _product(w: Any, x: Any) -> Any:
     return w * x if w.shape[2] == 1 else w @ x
 
 
-def _wide(x: Any) -> Any:
-    """`x` in the type to add up in: 16-bit floats in float32, the rest as they are."""
-    if dtype_name(x) not in ("float16", "bfloat16"):
-        return x
-    return x.float() if is_torch(x) else x.astype("float32")
-
-
 def _wide_like(y: Any) -> Any:
     """`y` itself, or an array of its shape to add up in."""
-    wide = _wide(y[:0])
-    return y if wide.dtype == y.dtype else empty(y.shape, wide)
+    sample = wide(y[:0])
+    return y if sample.dtype == y.dtype else empty(y.shape, sample)
 
 
 @contextmanager

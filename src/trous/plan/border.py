@@ -19,12 +19,18 @@ def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int |
     """For each of the `before + size + after` positions the input index that it copies, None where it holds a zero.
 
     Modes as in torch: reflect does not repeat the edge element, replicate repeats it, circular continues at the other
-    end. A negative `before` or `after` crops. Raises TrousError where torch does: reflect needs a padding below the
-    size, circular one no larger than it, replicate an input that is not empty.
+    end. A negative `before` or `after` crops. Raises TrousError as `check_border` does.
 
     >>> source_indices("reflect", 4, 2, 1)
     (2, 1, 0, 1, 2, 3, 2)
     """
+    check_border(mode, size, before, after)
+    return tuple(_source(mode, size, position) for position in range(-before, size + after))
+
+
+def check_border(mode: str, size: int, before: int, after: int) -> None:
+    """Raises TrousError where torch does: reflect needs a padding below the size, circular one no larger than it,
+    replicate an input that is not empty."""
     if mode not in PADDING_MODES:
         raise TrousError("padding_mode", f"must be one of {', '.join(PADDING_MODES)}", mode)
     longest = max(before, after)
@@ -35,7 +41,6 @@ def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int |
             raise TrousError("padding", f"must be at most the input ({size}) for padding_mode circular", longest)
         if mode == "replicate" and size == 0:
             raise TrousError("padding", "must be 0 beside an empty input for padding_mode replicate", longest)
-    return tuple(_source(mode, size, position) for position in range(-before, size + after))
 
 
 def _source(mode: str, size: int, position: int) -> int | None:

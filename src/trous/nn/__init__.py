@@ -1,0 +1,6 @@
+"""torch.nn's convolution layers on trous, and `accelerate`, which swaps those of a model in place."""
+
+from trous.nn.layers import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from trous.nn.swap import accelerate
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "accelerate"]

@@ -1,0 +1,175 @@
+"""`Conv1d` ... `ConvTranspose3d`: torch.nn's layers, subclassed, with only the computation replaced.
+
+Constructors, attributes, initialisation, repr and state_dict are torch's, so that weights load both ways and a layer
+still is an instance of the torch class. Beyond torch they take every padding of `trous.conv`, "same" with any stride
+among it, and padding_mode reflect, replicate and circular for transposed layers too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trous.errors import TrousError
+from trous.functional import conv, conv_transpose
+from trous.nn.border import fold, pad
+from trous.plan.border import PADDING_MODES
+from trous.spec import Conv, ConvTranspose, Ints, Padding, Spec
+
+
+class Layer(torch.nn.Module):
+    """What both kinds share: the paddings that torch's constructors refuse. Stands in front of a class of torch.nn."""
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Any
+    dilation: tuple[int, ...]
+    groups: int
+    padding_mode: str
+    weight: Tensor
+    bias: Tensor | None
+    _reversed_padding_repeated_twice: list[int]
+
+    def _set_padding(self, padding: Any, padding_mode: str) -> None:
+        """Keep `padding` as torch would, a tuple or a word."""
+        if padding_mode not in PADDING_MODES:
+            raise TrousError("padding_mode", f"must be one of {', '.join(PADDING_MODES)}", padding_mode)
+        if isinstance(padding, (tuple, list)):
+            self.padding = tuple(tuple(p) if isinstance(p, list) else p for p in padding)
+        else:
+            self.padding = padding if isinstance(padding, str) else (padding,) * len(self.kernel_size)
+        self.padding_mode = padding_mode
+        self._reversed_padding_repeated_twice = [n for pair in reversed(self._pairs()) for n in pair]
+
+    def _spec(self) -> Spec:
+        raise NotImplementedError
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """`(before, after)` of every axis."""
+        paddings = map(self._spec().axis_padding, range(len(self.kernel_size)))
+        return [(before, after) for before, after, *_ in paddings]
+
+
+class _Conv(Layer):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        Conv(kernel_size, stride, padding, dilation, groups)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, device=device, dtype=dtype
+        )
+        self._set_padding(padding, padding_mode)
+
+    def _spec(self) -> Conv:
+        return Conv(self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = pad(input, self._pairs(), self.padding_mode), 0
+        return conv(
+            input, weight, bias, stride=self.stride, padding=padding, dilation=self.dilation, groups=self.groups
+        )
+
+
+class _ConvTranspose(Layer):
+    output_padding: tuple[int, ...]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        output_padding: Ints = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Ints = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        ConvTranspose(kernel_size, stride, padding, output_padding, dilation, groups)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            0,
+            output_padding,
+            groups,
+            bias,
+            dilation,
+            device=device,
+            dtype=dtype,
+        )
+        self._set_padding(padding, padding_mode)
+
+    def _spec(self) -> ConvTranspose:
+        return ConvTranspose(
+            self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation, self.groups
+        )
+
+    def forward(self, input: Tensor, output_size: Ints | None = None) -> Tensor:
+        """The layer's output; `output_size`, as in torch, stands in for output_padding where it is given."""
+        arguments: dict[str, Any] = {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
+        if output_size is None:
+            arguments["output_padding"] = self.output_padding
+        else:
+            arguments["output_size"] = output_size
+        if self.padding_mode == "zeros":
+            return conv_transpose(input, self.weight, self.bias, padding=self.padding, **arguments)
+        return self._folded(input, arguments)
+
+    def _folded(self, input: Tensor, arguments: dict[str, Any]) -> Tensor:
+        """The adjoint of a convolution behind a border: nothing is cropped, the border goes back to its sources."""
+        pairs = self._pairs()
+        if (size := arguments.get("output_size")) is not None:
+            sizes = (size,) * len(pairs) if isinstance(size, int) else tuple(size)[-len(pairs) :]
+            arguments["output_size"] = tuple(n + sum(pair) for n, pair in zip(sizes, pairs, strict=True))
+        else:
+            spec = self._spec()
+            arguments["output_padding"] = tuple(spec.axis_padding(axis)[2] for axis in range(len(pairs)))
+        y = fold(conv_transpose(input, self.weight, **arguments), pairs, self.padding_mode)
+        return y if self.bias is None else y + self.bias.reshape(-1, *[1] * len(pairs))
+
+
+class Conv1d(_Conv, torch.nn.Conv1d):
+    """torch.nn.Conv1d on trous. x: `(batch, in_channels, length)`; see `trous.conv` for paddings and errors."""
+
+
+class Conv2d(_Conv, torch.nn.Conv2d):
+    """torch.nn.Conv2d on trous. x: `(batch, in_channels, height, width)`; see `trous.conv` for paddings and errors."""
+
+
+class Conv3d(_Conv, torch.nn.Conv3d):
+    """torch.nn.Conv3d on trous. x: `(batch, in_channels, depth, height, width)`; see `trous.conv`."""
+
+
+class ConvTranspose1d(_ConvTranspose, torch.nn.ConvTranspose1d):
+    """torch.nn.ConvTranspose1d on trous. x: `(batch, in_channels, length)`; see `trous.conv_transpose`.
+
+    With a padding_mode it is the adjoint of `Conv1d` with the same arguments, and so for two and three dimensions.
+    """
+
+
+class ConvTranspose2d(_ConvTranspose, torch.nn.ConvTranspose2d):
+    """torch.nn.ConvTranspose2d on trous. x: `(batch, in_channels, height, width)`; see `trous.conv_transpose`."""
+
+
+class ConvTranspose3d(_ConvTranspose, torch.nn.ConvTranspose3d):
+    """torch.nn.ConvTranspose3d on trous. x: `(batch, in_channels, depth, height, width)`; see `conv_transpose`."""
