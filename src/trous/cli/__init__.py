@@ -1,0 +1,29 @@
+"""The command line. What a command needs is imported when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+from trous.errors import TrousError
+
+#: What the commands import that `import trous` does not need, and the extra that brings all of it.
+EXTRA, EXTRA_MODULES = "demo", {"typer", "rich", "PIL", "torch"}
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one line on standard error and exit code 2."""
+    try:
+        from trous.cli.app import app
+
+        app(prog_name="trous")
+    except TrousError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_MODULES:
+            raise
+        _fail(f"{error.name} is not installed: pip install 'trous[{EXTRA}]'")
+
+
+def _fail(message: str) -> None:
+    print(f"trous: {message}", file=sys.stderr)
+    sys.exit(2)

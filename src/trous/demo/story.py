@@ -1,0 +1,106 @@
+"""Everything that the demo finds out, in the order in which it tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol, TypeVar
+
+from trous.demo.dilation import DILATIONS, FILTERS, Dilated, look, race_look
+from trous.demo.enlarge import KERNELS, SCALES, Enlargement, enlarge, race_enlargement
+from trous.demo.lecture import Lecture, race_lecture, replay
+from trous.demo.photo import Photo
+from trous.demo.race import Race
+
+T = TypeVar("T")
+
+#: Seconds spent on timing one job; there are thirteen.
+SECONDS = 0.5
+
+
+class Track(Protocol):
+    """Goes through steps and shows how far it is, as `rich.progress.Progress.track` does."""
+
+    def __call__(self, sequence: Iterable[T], *, description: str) -> Iterable[T]: ...
+
+
+@dataclass(frozen=True)
+class Check:
+    """A sentence of the story, and whether it turned out true."""
+
+    holds: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Story:
+    photo: Photo
+    enlargements: list[Enlargement]
+    looks: list[Dilated]
+    lecture: Lecture
+    races: list[Race]
+
+    @property
+    def checks(self) -> list[Check]:
+        """What the demo claims, judged by what it found."""
+        return [*self._interpolations(), self._dilations(), self._lecture(), self._races()]
+
+    def _interpolations(self) -> Iterable[Check]:
+        for reference in dict.fromkeys(e.reference for e in self.enlargements):
+            theirs = [e for e in self.enlargements if e.reference == reference]
+            names = listed(dict.fromkeys(e.kernel for e in theirs))
+            worst = max(e.difference for e in theirs)
+            yield Check(
+                all(e.agrees for e in theirs),
+                f"{names}: away from the border a transposed convolution equals {reference}, "
+                f"largest difference {worst:.2g} of full brightness",
+            )
+
+    def _dilations(self) -> Check:
+        views = self.looks[: len(DILATIONS)]
+        fields = [v.field for v in views]
+        counts = {v.cost.nominal for v in views}
+        return Check(
+            fields == [2 * v.dilation + 1 for v in views] and len(counts) == 1,
+            f"dilations {listed(v.dilation for v in views)} see {listed(fields)} pixels a side for the same "
+            f"{listed(f'{count:,}' for count in sorted(counts))} multiplications",
+        )
+
+    def _lecture(self) -> Check:
+        lecture = self.lecture
+        return Check(
+            lecture.equal and lecture.products[0] == lecture.products[1],
+            "the textbook's transposed convolution equals the convolution of the bordered input with the flipped "
+            "kernel, bit for bit",
+        )
+
+    def _races(self) -> Check:
+        wrong = [race for race in self.races if race.refused]
+        if wrong:
+            return Check(False, "; ".join(f"{race.job} was not timed: {race.refused}" for race in wrong))
+        return Check(True, f"all {len(self.races)} jobs gave PyTorch's result before they were timed")
+
+
+def tell(photo: Photo, track: Track, seconds: float = SECONDS) -> Story:
+    """Do all of it; `seconds` is for timing each job."""
+    enlargements = [
+        enlarge(photo, kernel, scale) for scale, kernel in track(list(product(SCALES, KERNELS)), description="Enlarge")
+    ]
+    looks = [look(photo, name, d) for name, d in track(list(product(FILTERS, DILATIONS)), description="Dilate")]
+    lecture = replay()
+    races: list[Race] = []
+    jobs: list[Callable[[], list[Race]]] = [
+        *(lambda e=e: [race_enlargement(photo, e, seconds)] for e in enlargements),
+        *(lambda v=v: [race_look(photo, v, seconds)] for v in looks[: len(DILATIONS)]),  # every filter does the same
+        lambda: race_lecture(lecture, seconds),
+    ]
+    for job in track(jobs, description="Check and time"):
+        races += job()
+    return Story(photo, enlargements, looks, lecture, races)
+
+
+def listed(items: Iterable[object]) -> str:
+    """ "1, 2 and 3"."""
+    words = [str(item) for item in items]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
