@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from compare import assert_identical
+from compare import assert_close, assert_identical
 from trous.arrays import empty, is_channels_last
 from trous.backends import Operation, loops, name_of
 from trous.plan.padding import conv_padding, transposed_padding
@@ -98,6 +98,9 @@ class Results(NamedTuple):
     dx: Any
     dw: Any
 
+    def map(self, change: Callable[[Any], Any]) -> Results:
+        return Results(*map(change, self))
+
 
 def operation(problem: Problem) -> Operation:
     return Operation(
@@ -123,7 +126,7 @@ def integers(problem: Problem) -> Arrays:
 
 def real(problem: Problem) -> Arrays:
     """Torch tensors of independent normal numbers."""
-    return _arrays(problem, _generator(problem).normal, weight_factor=1)
+    return _arrays(problem, _generator(problem).standard_normal, weight_factor=1)
 
 
 def run(backend: ModuleType, op: Operation, given: Arrays) -> Results:
@@ -145,6 +148,12 @@ def assert_all_identical(got: Results, expected: Results, op: Operation, what: o
         assert_identical(ours, theirs, f"{what} {name}", zeros=share < 0.5, empty=not prod(theirs.shape))
 
 
+def assert_all_close(got: Results, expected: Results, op: Operation, what: object) -> None:
+    """All three results within the table of tolerances; zeros as above."""
+    for name, ours, theirs, share, length in zip(Results._fields, got, expected, _reached(op), terms(op), strict=True):
+        assert_close(ours, theirs, f"{what} {name}", terms=length, zeros=share < 0.5)
+
+
 def definition(op: Operation, given: Arrays) -> Results:
     """What is right: the results of `loops`."""
     return run(loops, op, given)
@@ -159,9 +168,9 @@ def torch_results(problem: Problem, given: Arrays) -> Results:
     around = [_around(problem.kind, **arguments) for arguments in per_axis]
     flat = [n for pair in reversed(around) for n in pair]
     if problem.kind == "conv":
-        y = function(torch.nn.functional.pad(x, flat), w, given.bias, **call)
+        y = function(_padded(x, flat), w, given.bias, **call)
     else:
-        y = torch.nn.functional.pad(function(x, w, **call), flat)
+        y = _padded(function(x, w, **call), flat)
         if given.bias is not None:
             y = y + given.bias.reshape(-1, *[1] * problem.ndim)
     return Results(y.detach(), *torch.autograd.grad(y, (x, w), given.dy))
@@ -169,9 +178,9 @@ def torch_results(problem: Problem, given: Arrays) -> Results:
 
 def terms(op: Operation) -> Results:
     """Products in the sum of one element of each result, at most."""
-    per_kernel = prod(op.kernel) // op.groups
+    ins, outs, length = op.in_channels // op.groups, op.out_channels // op.groups, prod(op.kernel)
     positions = op.batch * min(prod(op.bound.input_size), prod(op.bound.output_size))
-    return Results(op.in_channels * per_kernel + 1, op.out_channels * per_kernel, positions)
+    return Results(ins * length + 1, outs * length, positions)
 
 
 def _around(kind: str, kernel: int, stride: int, padding: Any, dilation: int, groups: int, output_padding: int = 0):
@@ -183,6 +192,12 @@ def _around(kind: str, kernel: int, stride: int, padding: Any, dilation: int, gr
     else:
         before, after = padding
     return -before, output_padding - after
+
+
+def _padded(x: Any, around: list[int]) -> Any:
+    """torch cannot crop more than there is before it pads on the other side; so first the zeros, then the crop."""
+    widened = torch.nn.functional.pad(x, [max(n, 0) for n in around])
+    return torch.nn.functional.pad(widened, [min(n, 0) for n in around])
 
 
 def _generator(problem: Problem) -> np.random.Generator:

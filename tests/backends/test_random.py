@@ -1,0 +1,98 @@
+"""The great comparison: random problems, every back-end and instruction set, against the definition and torch.
+
+A failing test is named by its problem, `conv,c3-4,x9,k3,...`, which is all that is needed to repeat it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import pytest
+
+from problems import (
+    HAND_PICKED,
+    Arrays,
+    Results,
+    assert_all_close,
+    assert_all_identical,
+    definition,
+    integers,
+    operation,
+    real,
+    run,
+    torch_results,
+)
+from trous.backends import BACKENDS, Operation, cpu, loops, name_of, tensors
+from trous.backends.cpu import target
+from trous.backends.cpu.run import threads
+from trous.problem import Problem, random_problems
+
+SEED, COUNT = 2026, 3000
+ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")))
+INSTRUCTION_SETS = target.available()
+
+
+@pytest.fixture(autouse=True)
+def _no_work_is_too_small_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trous.backends.cpu.run.SMALL", 0)
+
+
+def instruction_set_of(problem: Problem) -> str:
+    """One for each problem, so that a run of the suite touches them all in equal parts; the slow test takes all."""
+    return INSTRUCTION_SETS[zlib.crc32(str(problem).encode()) % len(INSTRUCTION_SETS)]
+
+
+def assert_cpu_identical(op: Operation, given: Arrays, expected: Results, instruction_set: str, what: object) -> None:
+    for count in (1, 2):
+        with target.use(instruction_set), threads(count):
+            got = run(cpu, op, given)
+        assert_all_identical(got, expected, op, f"{what} on cpu, {instruction_set}, {count} threads")
+
+
+@pytest.mark.parametrize("problem", ALL, ids=str)
+def test_back_ends_equal_the_definition(problem: Problem) -> None:
+    """Bit for bit, forward and both gradients."""
+    op, given = operation(problem), integers(problem)
+    expected = definition(op, given)
+    assert_cpu_identical(op, given, expected, instruction_set_of(problem), problem)
+    assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
+    in_numpy = run(tensors, op, given.map(lambda array: array.numpy()))
+    assert_all_identical(in_numpy, expected.map(lambda array: array.numpy()), op, f"{problem} on tensors, NumPy")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", ALL, ids=str)
+def test_every_instruction_set_equals_the_definition(problem: Problem) -> None:
+    op, given = operation(problem), integers(problem)
+    expected = definition(op, given)
+    for instruction_set in INSTRUCTION_SETS:
+        assert_cpu_identical(op, given, expected, instruction_set, problem)
+
+
+@pytest.mark.parametrize("problem", [p for p in ALL if p.batch and min(p.size)], ids=str)
+def test_back_ends_agree_with_torch(problem: Problem) -> None:
+    """In float64 on real data. torch's own convolutions are a reference not written here; they refuse empty input.
+
+    The cpu back-end takes part in the problems of float64, with the code that the test above had made.
+    """
+    wide = replace(problem, dtype="float64")
+    op, given = operation(wide), real(wide)
+    expected = torch_results(wide, given)
+    for backend in BACKENDS if wide == problem else (tensors, loops):
+        with target.use(instruction_set_of(problem)):
+            assert_all_close(run(backend, op, given), expected, op, f"{wide} on {name_of(backend)}")
+
+
+SIXTEEN_BITS = tuple(random_problems(SEED, 150, dtypes=("bfloat16", "float16")))
+
+
+@pytest.mark.parametrize("problem", SIXTEEN_BITS, ids=str)
+def test_sixteen_bits_are_rounded_once(problem: Problem) -> None:
+    """Sums in float32 are exact, so that one rounding at the end gives the same bits everywhere."""
+    op, given = operation(problem), integers(problem)
+    expected = definition(op, given)
+    wide = definition(op, given.map(lambda array: array.float()))
+    rounded = wide.map(lambda array: array.to(given.x.dtype))
+    assert_all_identical(expected, rounded, op, f"{problem} on loops")
+    assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
