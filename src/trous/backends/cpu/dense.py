@@ -16,10 +16,12 @@ from trous.backends.operation import Operation
 
 #: Bytes of weights, inputs and unfinished sums that one thread keeps at hand; together they fit a 2 MB cache.
 WEIGHT_BYTES, SUM_BYTES = 1 << 20, 1 << 19
-CHUNK_STEPS, CHUNK_SLOTS, CHUNK_CHANNELS = 4096, 256, 512
+CHUNK_STEPS, CHUNK_SLOTS, CHUNK_CHANNELS = 6144, 256, 512
 LARGEST_INTERLEAVE = 8
 #: Items that the work is cut into at least, so that threads share it evenly.
 ITEMS = 16
+#: Positions of an item that pay for packing the weights of a long reduction.
+POSITIONS = 256
 
 
 def bind(
@@ -50,7 +52,9 @@ def bind(
     kept = tiles_per_block * phases * tile_sums * BYTES[element]
     tiles_per_item = max(1, min(position_tiles, position_tiles * blocks // ITEMS))
     if len(chunks) > 1:
-        tiles_per_item = max(1, min(tiles_per_item, SUM_BYTES // kept))
+        # Weights are packed again for every item, so an item should have many positions to use them on.
+        tiles_per_item = max(tiles_per_item, ceil(POSITIONS / shape.positions))
+        tiles_per_item = max(1, min(tiles_per_item, position_tiles, SUM_BYTES // kept))
     items_per_block = ceil(position_tiles / tiles_per_item)
 
     y, w = strides.spatial("y"), strides.spatial("w")
@@ -106,6 +110,7 @@ def _shape(
 ) -> gemm.Shape:
     lanes = target.lanes(BYTES[element])
     last = operation.bound.axes[-1].plan
+    w_out = strides.w[1] if operation.weight_by_input else strides.w[0]
     along_channels = fold or (strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2)
     if along_channels:
         widths = {1: 1.15, 2: 1.0, 3: 1.05}  # padded channels, weighed by what a tile of so many vectors costs
@@ -114,8 +119,14 @@ def _shape(
         per_group = operation.in_channels // operation.groups
         kept = next((n for n in (80, 272) if n >= min(per_group, CHUNK_CHANNELS) + lanes), CHUNK_CHANNELS + 16)
         y_lane = strides.y[-1] if fold else strides.y[1]
+        w_lane = strides.w[-1] if fold else w_out
         return gemm.Shape(
-            element, lanes, rows, vectors, False, 1, strides.x[1] == 1, y_lane == 1, row_stride=kept, checked=checked
+            *(element, lanes, rows, vectors, False),
+            contiguous_x=strides.x[1] == 1,
+            contiguous_y=y_lane == 1,
+            contiguous_w=w_lane == 1,
+            row_stride=kept,
+            checked=checked,
         )
     interleaved = last.up if 1 < last.up <= LARGEST_INTERLEAVE and strides.y[-1] == 1 else 1
     vectors = 1 if positions <= lanes else 2
@@ -126,7 +137,13 @@ def _shape(
         vectors = 4
     step = strides.x[-1] * last.down
     y_step = strides.y[-1] * (1 if interleaved > 1 else last.up)
-    return gemm.Shape(element, lanes, rows, vectors, True, interleaved, step == 1, y_step == 1, checked=checked)
+    return gemm.Shape(
+        *(element, lanes, rows, vectors, True, interleaved),
+        contiguous_x=step == 1,
+        contiguous_y=y_step == 1,
+        contiguous_w=w_out == 1,
+        checked=checked,
+    )
 
 
 def _rows(target: Target, vectors: int) -> int:

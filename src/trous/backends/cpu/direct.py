@@ -48,9 +48,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        return (
-            f"direct_{self.element}_{self.rows}x{self.vectors}x{self.lanes}_p{self.interleaved}_{'01'[self.checked]}"
-        )
+        return f"direct_{self.element}_{self.rows}x{self.vectors}x{self.lanes}_p{self.interleaved}_{'01'[self.checked]}"
 
 
 def build(shape: Shape) -> str:

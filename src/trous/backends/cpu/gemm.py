@@ -55,6 +55,7 @@ class Shape:
     interleaved: int = 1  #: phases of the last axis that are stored together
     contiguous_x: bool = True  #: neighbours along the copied direction are adjacent in memory
     contiguous_y: bool = True
+    contiguous_w: bool = False  #: so are the weights of neighbouring output channels (or phases)
     row_stride: int = 0  #: channels kept for each position of a tile, when channels run along the vectors
     checked: bool = False
 
@@ -70,7 +71,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.contiguous_x, self.contiguous_y, self.checked))
+        flags = "".join("01"[flag] for flag in (self.contiguous_x, self.contiguous_y, self.contiguous_w, self.checked))
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
@@ -155,7 +156,7 @@ class _Gemm:
                     place = (start + channel) * k.w_in + tap[2] + (base + lane) * k.w_lane
                     some = fn.mask(fn.bits(low, high, lanes), lanes)
                     width = min(lanes, shape.channels - lane)
-                    value = source.gather(place, k.w_lane, some)
+                    value = source.masked(place, some) if shape.contiguous_w else source.gather(place, k.w_lane, some)
                     panel.set_masked(lane, value, fn.mask(fn.int((1 << width) - 1), lanes))
 
     def pack_inputs(self, group: Int, chunk: Int) -> None:
