@@ -34,7 +34,7 @@ def main(
             progress.update(task, description=case.id)
             results.append(compare(case, seconds))
             progress.advance(task)
-    table = Table(title="milliseconds a call")
+    table = Table(title="milliseconds a call", box=None, padding=(0, 1))
     for name in report.HEADER:
         table.add_column(name, justify="left" if name == "layer" else "right", no_wrap=True)
     for row in report.rows(results):
