@@ -103,8 +103,10 @@ class Spec:
         raise NotImplementedError
 
     def _key(self) -> tuple[Any, ...]:
-        return type(self), self.ndim, tuple(
-            tuple(sorted(self.axis_arguments(axis).items())) for axis in range(self.ndim or 1)
+        return (
+            type(self),
+            self.ndim,
+            tuple(tuple(sorted(self.axis_arguments(axis).items())) for axis in range(self.ndim or 1)),
         )
 
     def __eq__(self, other: object) -> bool:

@@ -42,7 +42,7 @@ def choose(operation: Operation, x: Any) -> ModuleType:
     candidates = [b for b in BACKENDS if wanted in (None, name_of(b))]
     if not candidates:
         raise TrousError("TROUS_BACKEND", f"must be one of {', '.join(map(name_of, BACKENDS))}", wanted)
-    refusals = []
+    refusals: list[str] = []
     for backend in candidates:
         reason = backend.why_not(operation, x)
         if reason is None:

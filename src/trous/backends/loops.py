@@ -91,7 +91,8 @@ def _matrix(array: np.ndarray, positions: list[list[int]], rows: tuple[int, ...]
 
     The last axes of `array` are positions; `rows` names the group axis and the row axis, `columns` what is summed.
     """
-    picked = array[:, :, :, *np.ix_(*positions)].transpose(*rows, *columns, *range(3, array.ndim))
+    index: tuple[Any, ...] = (slice(None), slice(None), slice(None), *np.ix_(*positions))
+    picked = array[index].transpose(*rows, *columns, *range(3, array.ndim))
     return picked.reshape(picked.shape[0], picked.shape[1], int(np.prod(picked.shape[2:])))
 
 

@@ -88,7 +88,5 @@ def transposed_axis(kernel: int, stride: int, before: int, after: int, output_pa
     Size rule: `(n-1)*stride - before - after + dilation*(kernel-1) + output_padding + 1` (torch.nn.ConvTranspose1d).
     When stride and dilation share a factor, some phases have no tap.
     """
-    taps = sorted(
-        Tap((k * dilation - before) % stride, k, -((k * dilation - before) // stride)) for k in range(kernel)
-    )
+    taps = sorted(Tap((k * dilation - before) % stride, k, -((k * dilation - before) // stride)) for k in range(kernel))
     return AxisPlan(stride, 1, tuple(taps), dilation * (kernel - 1) + 1 + output_padding - before - after - stride)
