@@ -85,6 +85,11 @@ def test_pattern_repeats_with_the_period() -> None:
     assert longest > 4
 
 
+def test_period_is_the_shortest() -> None:
+    down, up = conv_axis(2, 2, 0, 0, 1), transposed_axis(2, 2, 0, 0, 0, 1)
+    assert [period(layers) for layers in ([], [down], [up], [down, up], [up, down], [up, up])] == [1, 1, 2, 2, 1, 4]
+
+
 @pytest.mark.parametrize(
     ("layers", "field"),
     [
