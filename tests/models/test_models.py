@@ -146,7 +146,7 @@ def test_outputs_gradients_and_statistics_stay(model: Model, training: bool) -> 
 
 
 def test_channels_last_stays_channels_last() -> None:
-    """The format that a network was moved to comes out of it, with the same numbers; its one input channel loses none."""
+    """The format that a network was moved to comes out of it, with the same numbers, also behind one input channel."""
     model = MODELS["unet-2d"]
     network = model.network().double().eval().to(memory_format=torch.channels_last)
     x = model.example().to(memory_format=torch.channels_last)
