@@ -31,24 +31,20 @@ torch.library.define(
 )
 
 
-@torch.library.impl("trous::run", "CompositeExplicitAutograd")
 def _run(x: Tensor, w: Tensor, bias: Tensor | None, output_size: list[int], *shared: Any) -> Tensor:
     return execute(operation(x.shape, w.shape, tuple(output_size), *_hashable(shared)), x, w, bias)
 
 
-@torch.library.register_fake("trous::run")
 def _run_fake(x, w, bias, output_size, stride, before, dilation, groups, transposed):  # type: ignore[no-untyped-def]
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
     return empty((x.shape[0], out_channels, *output_size), x, is_channels_last(x))
 
 
-@torch.library.impl("trous::weight_grad", "CompositeExplicitAutograd")
 def _weight_grad(x: Tensor, dy: Tensor, kernel: list[int], *shared: Any) -> Tensor:
     w_shape = (dy.shape[1], x.shape[1] // shared[-1], *kernel)
     return execute_weight_grad(operation(x.shape, w_shape, tuple(dy.shape[2:]), *_hashable(shared), False), x, dy)
 
 
-@torch.library.register_fake("trous::weight_grad")
 def _weight_grad_fake(x, dy, kernel, stride, before, dilation, groups):  # type: ignore[no-untyped-def]
     return empty((dy.shape[1], x.shape[1] // groups, *kernel), x)
 
@@ -99,7 +95,11 @@ def _weight_grad_backward(ctx: Any, ddw: Tensor) -> tuple[Tensor | None, ...]:
     return dx, ddy, None, None, None, None, None
 
 
+torch.library.impl("trous::run", "CompositeExplicitAutograd", _run)
+torch.library.register_fake("trous::run", _run_fake)
 torch.library.register_autograd("trous::run", _run_backward, setup_context=_run_setup)
+torch.library.impl("trous::weight_grad", "CompositeExplicitAutograd", _weight_grad)
+torch.library.register_fake("trous::weight_grad", _weight_grad_fake)
 torch.library.register_autograd("trous::weight_grad", _weight_grad_backward, setup_context=_weight_grad_setup)
 
 

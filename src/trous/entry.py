@@ -185,7 +185,8 @@ def _checked(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
 
 def for_all_axes(value: Any) -> Any:
     """As in torch, a sequence of one number is for any number of axes."""
-    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+    one = isinstance(value, (tuple, list)) and len(value) == 1 and not isinstance(value[0], (tuple, list))
+    return value[0] if one else value
 
 
 def _frozen(value: Any) -> Any:

@@ -25,15 +25,15 @@ class Operation:
     groups: int
     weight_by_input: bool
 
-    @property
+    @cached_property
     def input_shape(self) -> tuple[int, ...]:
         return (self.batch, self.in_channels, *self.bound.input_size)
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, ...]:
         return (self.batch, self.out_channels, *self.bound.output_size)
 
-    @property
+    @cached_property
     def weight_shape(self) -> tuple[int, ...]:
         first, second = self.out_channels, self.in_channels
         if self.weight_by_input:

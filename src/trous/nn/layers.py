@@ -27,7 +27,7 @@ class Layer(torch.nn.Module):
     padding: Any
     dilation: tuple[int, ...]
     groups: int
-    padding_mode: str
+    padding_mode: Any
     weight: Tensor
     bias: Tensor | None
     _reversed_padding_repeated_twice: list[int]
