@@ -19,9 +19,10 @@ def main() -> None:
     except TrousError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA_MODULES:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA_MODULES:
             raise
-        _fail(f"{error.name} is not installed: pip install 'trous[{EXTRA}]'")
+        _fail(f"{missing} is not installed: pip install 'trous[{EXTRA}]'")
 
 
 def _fail(message: str) -> None:

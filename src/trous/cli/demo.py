@@ -40,16 +40,17 @@ def demo(
 
     from trous.demo.page import page
     from trous.demo.photo import CREDIT, SHIPPED, load_photo
-    from trous.demo.story import tell
+    from trous.demo.story import SECONDS, tell
     from trous.files import replace_file
 
     _check_writable(out)
     loaded = load_photo(photo or SHIPPED)
     console = Console()
     if loaded.notice:
-        console.print(f"{loaded.name} {loaded.notice}", highlight=False)
+        height, width = loaded.size
+        console.print(f"{loaded.name}: {loaded.notice} to {width} × {height} pixels", highlight=False, markup=False)
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        story = tell(loaded, progress.track)
+        story = tell(loaded, progress.track, SECONDS)
     text = page(story, credit="" if photo else CREDIT.read_text(encoding="utf-8"))
     try:
         replace_file(out, text)
@@ -87,11 +88,12 @@ def _table(story: Story) -> Table:
 
     layouts = OURS, OURS_LAST, THEIRS, THEIRS_LAST
     caption = (
-        "Milliseconds, the median of one call. Ratio: PyTorch's better memory format over the better one of trous."
+        "Milliseconds, the median of one call; last: channels last.\n"
+        "Ratio: PyTorch over trous, the better memory format of each."
     )
     table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
     table.add_column("", no_wrap=True)
-    for name in (*(name.replace(", ", "\n") for name in layouts), "interpolate", "ratio"):
+    for name in (*(name.replace(", channels ", "\n") for name in layouts), "inter-\npolate", "ratio"):
         table.add_column(name, justify="right")
     for race in story.races:
         if race.refused:

@@ -49,8 +49,8 @@ class Dilated:
 def look(photo: Photo, filter_name: str, dilation: int) -> Dilated:
     """Run one filter, with as many zeros around the photograph as keep its size."""
     weight = np.tile(FILTERS[filter_name], (3, 1, 1, 1))
-    spec = trous.Conv(weight.shape[2:], padding=dilation, dilation=dilation, groups=3)
-    picture = trous.conv(photo.pixels, weight, padding=dilation, dilation=dilation, groups=3)[0]
+    spec = trous.Conv(weight.shape[2:], padding="same", dilation=dilation, groups=3)
+    picture = trous.conv(photo.pixels, weight, padding="same", dilation=dilation, groups=3)[0]
     return Dilated(filter_name, Problem(spec, 1, 3, 3, photo.size), weight, picture)
 
 

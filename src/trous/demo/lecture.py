@@ -21,9 +21,10 @@ KERNEL = np.array([[1, 2, 0], [0, 1, 3], [2, 0, 1]], np.float32)
 
 @dataclass(frozen=True)
 class Lecture:
-    """Every array is two-dimensional: the 4 x 4 input `x`, its convolution, the transposed convolution of that, and the
-    convolution of `bordered` with `flipped` that should be the same."""
+    """Every array is two-dimensional: the 4 x 4 input `x`, its convolution (`problem`), the transposed convolution of
+    that, and the convolution of `bordered` with `flipped` that should be the same."""
 
+    problem: Problem
     x: np.ndarray
     kernel: np.ndarray
     convolved: np.ndarray
@@ -50,7 +51,8 @@ def replay() -> Lecture:
     bordered = np.pad(convolved, KERNEL.shape[0] - 1)
     flipped = KERNEL[::-1, ::-1]
     equivalent = trous.conv(_batch(bordered), _batch(flipped))[0, 0]
-    return Lecture(INPUT, KERNEL, convolved, transposed, bordered, flipped, equivalent)
+    problem = Problem(trous.Conv(KERNEL.shape), 1, 1, 1, INPUT.shape)
+    return Lecture(problem, INPUT, KERNEL, convolved, transposed, bordered, flipped, equivalent)
 
 
 def race_lecture(lecture: Lecture, seconds: float) -> list[Race]:
@@ -59,10 +61,9 @@ def race_lecture(lecture: Lecture, seconds: float) -> list[Race]:
     Integers leave no room for rounding, so that all must give the same bits.
     """
     kernel, x, y = _batch(lecture.kernel), _batch(lecture.x), _batch(lecture.convolved)
-    there = Problem(trous.Conv(lecture.kernel.shape), 1, 1, 1, lecture.x.shape)
     back = Problem(trous.ConvTranspose(lecture.kernel.shape), 1, 1, 1, lecture.convolved.shape)
     return [
-        race("textbook convolution", there, x, kernel, y, 0.0, seconds),
+        race("textbook convolution", lecture.problem, x, kernel, y, 0.0, seconds),
         race("textbook transposed", back, y, kernel, _batch(lecture.transposed), 0.0, seconds),
     ]
 

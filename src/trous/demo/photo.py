@@ -51,7 +51,7 @@ def load_photo(path: Path) -> Photo:
     width, height = image.size
     if max(width, height) > LONGEST_SIDE:
         image = _reduce(image)
-        notice = f"reduced from {width} × {height} to {image.width} × {image.height} pixels"
+        notice = f"reduced from {width} × {height}"
     if min(image.size) < SHORTEST_SIDE:
         rule = f"must have at least {SHORTEST_SIDE} pixels a side once its longest is at most {LONGEST_SIDE}"
         raise TrousError("photo", rule, f"{path} ({width} x {height})")

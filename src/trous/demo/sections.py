@@ -103,25 +103,14 @@ def lecture(story: Story) -> str:
     border = np.ones(told.bordered.shape, bool)
     edge = told.kernel.shape[0] - 1
     border[edge:-edge, edge:-edge] = False
-    problem = next(race.problem for race in story.races if race.problem.size == told.x.shape)
-    matrix = drawing.tap_matrix(tap_indices(problem), told.kernel, "the convolution as a matrix")
+    matrix = drawing.tap_matrix(tap_indices(told.problem), told.kernel, "the convolution as a matrix")
     small = drawing.numbers(told.convolved, "the small result")
     large = drawing.numbers(told.transposed, "the transposed result")
     bordered = drawing.numbers(told.bordered, "the small result with a border of zeros", blank=border)
-    sums: list[list[tuple[str, str] | str]] = [
-        ([(drawing.numbers(told.x, "the input"), "input"), "∗", (kernel, "kernel"), "=", (small, "output")]),
-        ([(small, "input"), "∗ᵀ", (kernel, "kernel"), "=", (large, "output")]),
-        (
-            [
-                (bordered, f"input, border of {edge}"),
-                "∗",
-                (flipped, "kernel, flipped"),
-                "=",
-                (drawing.numbers(told.equivalent, "the equivalent result"), "output"),
-            ]
-        ),
-    ]
-    first, second, third = map(_sum, sums)
+    equivalent = drawing.numbers(told.equivalent, "the equivalent result")
+    first = _sum((drawing.numbers(told.x, "the input"), "input"), "∗", (kernel, "kernel"), (small, "output"))
+    second = _sum((small, "input"), "∗ᵀ", (kernel, "kernel"), (large, "output"))
+    third = _sum((bordered, f"input, border of {edge}"), "∗", (flipped, "kernel, flipped"), (equivalent, "output"))
     verdict = "the same, bit for bit" if told.equal else "not the same"
     left, right = told.products
     return f"""<h2>Replay the textbook</h2>
@@ -215,9 +204,7 @@ def _figure(svg: str, name: str, text: str) -> str:
     return f"<figure>{svg}<figcaption><b>{name}</b>{text}</figcaption></figure>"
 
 
-def _sum(terms: list[tuple[str, str] | str]) -> str:
-    parts = [
-        f'<div class="sign">{term}</div>' if isinstance(term, str) else f"<div>{term[0]}<small>{term[1]}</small></div>"
-        for term in terms
-    ]
-    return f'<div class="sum">{"".join(parts)}</div>'
+def _sum(x: tuple[str, str], sign: str, kernel: tuple[str, str], y: tuple[str, str]) -> str:
+    """An equation of drawings, each with its name."""
+    left, middle, right = (f"<div>{svg}<small>{name}</small></div>" for svg, name in (x, kernel, y))
+    return f'<div class="sum">{left}<div class="sign">{sign}</div>{middle}<div class="sign">=</div>{right}</div>'
