@@ -93,7 +93,7 @@ def test_complex_is_what_torch_says(library: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_sixteen_bits_add_up_in_float32(dtype: torch.dtype) -> None:
-    x, w = torch.randn(2, 300, 9).to(dtype), torch.randn(4, 300, 3).to(dtype)
+    x, w = torch.randint(1, 9, (2, 300, 9)).to(dtype), torch.randint(1, 9, (4, 300, 3)).to(dtype)
     expected = trous.conv(x.float(), w.float()).to(dtype)
     assert_identical(trous.conv(x, w), expected)
     if dtype == torch.float16:
@@ -188,7 +188,7 @@ def test_torch_s_names_take_torch_s_arguments_in_torch_s_order(name: str) -> Non
     order = [part.strip().split("=")[0] for part in declared.split(",")]
     assert list(inspect.signature(ours).parameters) == order
     ndim = int(name[-2])
-    x, w, bias = torch.rand(2, 4, *[7] * ndim), torch.rand(4, 2, *[3] * ndim), torch.rand(4)
+    x, w, bias = (torch.randint(1, 9, s).float() for s in ((2, 4, *[7] * ndim), (4, 2, *[3] * ndim), (4,)))
     arguments = (2, 1, 1, 2, 3) if name.startswith("conv_t") else (2, 1, 3, 2)
     torch.testing.assert_close(ours(x, w, bias, *arguments), theirs(x, w, bias, *arguments))
     lists = tuple([a] if a != 2 else a for a in arguments)

@@ -100,8 +100,8 @@ def _run(x: Any, w: Any, bias: Any, *arguments: Any) -> Any:
         from trous.autograd import convolve
 
         return convolve(x, w, bias, arguments)
-    converted = (_as_numpy(n, a) for n, a in (("x", x), ("w", w), ("bias", bias)))
-    y = _run(*converted, *arguments)
+    bias = None if bias is None else _as_numpy("bias", bias)
+    y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)
 
 
@@ -135,8 +135,6 @@ def _plain(a: np.ndarray) -> np.ndarray:
 
 def _as_numpy(name: str, a: Any) -> Any:
     """A NumPy array over the memory of any array on the CPU."""
-    if a is None:
-        return None
     if isinstance(a, np.ma.MaskedArray):
         raise TrousError(name, "must not be masked: fill it first, a convolution reads every value", type(a).__name__)
     if isinstance(a, np.ndarray):

@@ -30,7 +30,7 @@ class Layer(torch.nn.Module):
     padding_mode: Any
     weight: Tensor
     bias: Tensor | None
-    _reversed_padding_repeated_twice: list[int]
+    _reversed_padding_repeated_twice: Any
 
     def _set_padding(self, padding: Any, padding_mode: str) -> None:
         """Keep `padding` as torch would, a tuple or a word."""
@@ -41,7 +41,7 @@ class Layer(torch.nn.Module):
         else:
             self.padding = padding if isinstance(padding, str) else (padding,) * len(self.kernel_size)
         self.padding_mode = padding_mode
-        self._reversed_padding_repeated_twice = [n for pair in reversed(self._pairs()) for n in pair]
+        self._reversed_padding_repeated_twice = tuple(n for pair in reversed(self._pairs()) for n in pair)
 
     def _spec(self) -> Spec:
         raise NotImplementedError
