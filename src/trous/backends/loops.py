@@ -26,6 +26,7 @@ def why_not(operation: Operation, x: Any) -> str | None:
     return None
 
 
+@np.errstate(all="ignore")  # NaN and Inf are values like any other
 def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
     """Fill `y` with `bias[c] + sum over triples of w[kernel] * x[input]`; outputs without triples get the bias."""
     source, weight = split_channels(operation, _numbers(x)), split_weight(operation, _numbers(w))
@@ -40,6 +41,7 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
     _store(result, y)
 
 
+@np.errstate(all="ignore")
 def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
     """Fill `dw` with `sum over batch and triples of dy[output] * x[input]`."""
     source, change = split_channels(operation, _numbers(x)), split_channels(operation, _numbers(dy))

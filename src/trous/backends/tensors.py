@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from trous.arrays import device_name, dtype_name, empty, is_torch, wide
 from trous.backends.groups import split_channels, split_weight
 from trous.backends.operation import Operation
@@ -87,11 +89,14 @@ def _wide_like(y: Any) -> Any:
 
 @contextmanager
 def _plain(x: Any) -> Iterator[None]:
-    """Without autograd's records and without autocast, which would round the factors of a product to 16 bits."""
+    """Without autograd's records, autocast (which would round factors to 16 bits) and NumPy's warnings."""
     with ExitStack() as stack:
         if is_torch(x):
             import torch
 
             stack.enter_context(torch.no_grad())
-            stack.enter_context(torch.autocast(x.device.type, enabled=False))
+            if torch.amp.is_autocast_available(x.device.type):
+                stack.enter_context(torch.autocast(x.device.type, enabled=False))
+        else:
+            stack.enter_context(np.errstate(all="ignore"))
         yield
