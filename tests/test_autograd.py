@@ -156,7 +156,9 @@ def test_compile_in_one_graph_for_every_size() -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # inductor's own imports
 def test_compile_by_inductor() -> None:
     """Nothing but the operators, so that inductor has no C++ to compile, which takes it half a minute."""
-    model = torch.nn.Sequential(trous.nn.Conv2d(3, 8, 3, 2, bias=False), trous.nn.ConvTranspose2d(8, 3, 4, 2, bias=False))
+    model = torch.nn.Sequential(
+        trous.nn.Conv2d(3, 8, 3, 2, bias=False), trous.nn.ConvTranspose2d(8, 3, 4, 2, bias=False)
+    )
     x = torch.rand(2, 3, 16, 18).to(memory_format=torch.channels_last)
     torch.testing.assert_close(step(torch.compile(model, fullgraph=True), x, model), step(model, x, model))
     torch.compiler.reset()

@@ -190,7 +190,7 @@ def test_same_with_a_stride_is_refused_where_torch_refuses_it() -> None:
 
 @pytest.mark.parametrize("name", ["conv1d", "conv3d", "conv_transpose1d", "conv_transpose3d"])
 def test_names_say_the_number_of_axes(name: str) -> None:
-    with pytest.raises(TrousError, match="weight must have . axes, got"):
+    with pytest.raises(TrousError, match=r"weight must have \d axes, got"):
         getattr(trous.functional, name)(X, W)
 
 

@@ -1,4 +1,4 @@
-"""`trous.conv` and `trous.conv_transpose`: numbers, libraries, memory formats; torch's names with torch's signatures."""
+"""`trous.conv` and `trous.conv_transpose`: numbers, libraries, memory formats; torch's names and signatures."""
 
 from __future__ import annotations
 

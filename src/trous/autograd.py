@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from trous.arrays import empty, is_channels_last
-from trous.entry import check, execute, execute_weight_grad, operation, split_complex
+from trous.backends.execute import execute, execute_weight_grad, operation, split_complex
+from trous.entry import check
 from trous.errors import TrousError
 
 #: stride, before, dilation, groups: what the two operators share; see `trous.entry.Geometry`.

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from trous.arrays import is_torch
-from trous.entry import Call, check, execute, operation, split_complex
+from trous.backends.execute import execute, operation, split_complex
+from trous.entry import Call, check
 from trous.errors import TrousError
 from trous.spec import Ints, Padding
 
