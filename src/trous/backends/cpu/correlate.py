@@ -1,8 +1,8 @@
 """Weight gradients: for every tap, the product of output gradient and input, summed over batch and steps.
 
-Both sides of a tile of steps are copied to the cache as in the forward pass, vectors along the steps. A register tile of
-`rows x columns` accumulators (output channels x input channels) then runs down the steps of one tap, and its lanes are
-summed at the end. Every element of the gradient belongs to one work item, which adds its tiles in order: the result
+Both sides of a tile of steps are copied to the cache as in the forward pass, vectors along the steps. A register tile
+of `rows x columns` accumulators (output channels x input channels) then runs down the steps of one tap, and its lanes
+are summed at the end. Every element of the gradient belongs to one work item, which adds its tiles in order: the result
 does not depend on the number of threads.
 
 Roofline: with 6 x 4 accumulators a vector of steps costs 10 loads for 24 multiply-adds, so the FMA units bound it.
@@ -16,7 +16,8 @@ from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Accumulator, Array, Int
 from trous.backends.cpu.tiles import SLOT, AlongPositions, Copies, Runs, Side
 
-#: Records: entries (slot, phase, place in the weight), chunks (first slot, slots, first phase, phases, first entry, end).
+#: Records: entries (slot, phase, place in the weight), chunks (first slot, slots, first phase, phases, first entry,
+#: entry after the last).
 ENTRY, CHUNK = 3, 6
 
 FIELDS = Fields(

@@ -15,11 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
+from trous.backends.cpu.ir import Accumulator, Array, Int
+from trous.backends.cpu.live import LiveTaps
 from trous.backends.cpu.tiles import SLOT
-
-#: Records: entries (slot, place in the weight), live taps (input offset, weight offset, column of the mask table).
-ENTRY, LIVE = 2, 3
 
 FIELDS = Fields(
     numbers=(
@@ -62,14 +60,14 @@ class _Direct:
         self.k = k = Kernel(FIELDS, shape.name, shape.checked)
         self.fn = k.fn
         self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in FIELDS.arrays[:4])
-        self.slots, self.entries, self.entry_at, self.phase_list = (k.array(n, "int64") for n in FIELDS.arrays[4:])
-        self.masks, self.live, self.live_at = (k.part(name, "int64") for name in FIELDS.scratch)
+        self.slots, self.phase_list = k.array("slots", "int64"), k.array("phase_list", "int64")
+        self.masks = k.part("masks", "int64")
+        self.live = LiveTaps(k, self.fn.number(shape.interleaved) * k.phases)
         self.width = shape.vectors * shape.lanes
 
     def build(self) -> str:
         k, fn = self.k, self.fn
         self.make_masks()
-        listed = Variable(fn, -1)  # whether the taps now listed are those of an inner row
         with fn.loop(k.begin, k.end) as item:
             part, rest = item % k.row_parts, item // k.row_parts
             mz, rest = rest % k.steps_z, rest // k.steps_z
@@ -80,10 +78,7 @@ class _Direct:
             w = self.w.at(group * k.w_group)
             with fn.loop(first, fn.min(first + k.rows_each, k.steps_y)) as my:
                 z, row = mz * k.down_z, my * k.down_y
-                inner = (z + k.low_z >= 0) & (z + k.high_z < k.in_z) & (row + k.low_y >= 0) & (row + k.high_y < k.in_y)
-                with fn.when((fn.choose(inner, 0, 1) | (listed.get() ^ 1)).differs(0)):
-                    self.list_live(z, row)
-                    listed.set(fn.choose(inner, 1, 0))
+                self.live.update(z, row)
                 line = x.at(z * k.x_z + row * k.x_y)
                 with fn.loop(0, k.phases) as phase:
                     place = self.phase_list.at(phase * 3)
@@ -101,22 +96,6 @@ class _Direct:
             for v in range(shape.vectors):
                 edge = x + v * shape.lanes
                 row[v] = fn.bits(0 - edge, k.in_x - edge, shape.lanes)
-
-    def list_live(self, z: Int, y: Int) -> None:
-        """The taps of every phase that find row `(z, y)` plus their offset inside the input."""
-        k, fn = self.k, self.fn
-        count = Variable(fn, 0)
-        with fn.loop(0, k.phases * self.shape.interleaved) as phase:
-            self.live_at[phase] = count.get()
-            with fn.loop(self.entry_at[phase], self.entry_at[phase + 1]) as number:
-                entry = self.entries.at(number * ENTRY)
-                slot = self.slots.at(entry[0] * SLOT)
-                at_z, at_y = z + slot[0], y + slot[1]
-                with fn.when((at_z >= 0) & (at_z < k.in_z) & (at_y >= 0) & (at_y < k.in_y)):
-                    live = self.live.at(count.get() * LIVE)
-                    live[0], live[1], live[2] = slot[3], entry[1], entry[0]
-                    count.set(count.get() + 1)
-        self.live_at[k.phases * self.shape.interleaved] = count.get()
 
     def block(self, line: Array, w: Array, out: Array, group: Int, phase: Int, block: Int) -> None:
         """One block of one output row: sum, interleave, store."""
@@ -156,11 +135,10 @@ class _Direct:
             inputs, weights = line.at(channel * k.x_c), w.at(channel * k.w_in)
             for inner, tile in enumerate(tiles):
                 at = phase * shape.interleaved + inner
-                with fn.loop(self.live_at[at], self.live_at[at + 1]) as number:
-                    live = self.live.at(number * LIVE)
-                    source, weight = inputs.at(live[0]), weights.at(live[1])
+                with self.live.taps(at) as live:
+                    source, weight = inputs.at(live[0]), weights.at(live[2])
                     scalars = [fn.splat(weight[k.w_out * r], shape.lanes) for r in range(shape.rows)]
-                    row = None if masks is None else masks.at(live[2] * shape.vectors)
+                    row = None if masks is None else masks.at(live[3] * shape.vectors)
                     for v in range(shape.vectors):
                         if row is None:
                             value = source.vector(v * shape.lanes, shape.lanes)

@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 from trous.backends.cpu.target import Target
 
 #: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
-_GENERATORS = ("ir.py", "header.py", "tiles.py", "gemm.py", "direct.py", "correlate.py", "engine.py")
+_GENERATORS = tuple(f"{name}.py" for name in "ir header tiles live gemm direct channelwise correlate engine".split())
 
 _lock = threading.Lock()
 _loaded: dict[str, tuple[Callable[..., None], object]] = {}  # function, and what keeps its code alive
@@ -36,7 +36,7 @@ def cache_folder() -> Path | None:
 
 
 def function(name: str, target: Target, build: Callable[[], str]) -> Callable[..., None]:
-    """The compiled kernel `name`, whose IR `build` gives; from memory's or disk's cache when it has been made before."""
+    """The compiled kernel `name`, whose IR `build` gives; from memory's or the disk's cache if it has been made before."""
     key = f"{name}-{target.name}-{_fingerprint()}"
     if key in _loaded:
         return _loaded[key][0]

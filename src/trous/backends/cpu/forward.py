@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from trous.arrays import dtype_name, memory
-from trous.backends.cpu import dense, direct, engine, gemm, rows, run
+from trous.backends.cpu import channelwise, dense, direct, engine, gemm, rows, run
 from trous.backends.cpu.header import Fields
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
@@ -34,9 +35,13 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
 def _bound(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
 ) -> tuple[run.Bound, Callable[..., None], Fields]:
-    """The kernel that suits, bound: `direct` for few channels in a group, `gemm` for everything else."""
-    if rows.fits(operation, strides):
-        few, bound = rows.bind(operation, strides, element, target, checked)
-        return bound, engine.function(few.name, target, lambda: direct.build(few)), direct.FIELDS
-    shape, bound = dense.bind(operation, strides, element, target, checked)
-    return bound, engine.function(shape.name, target, lambda: gemm.build(shape)), gemm.FIELDS
+    """The kernel that suits, bound: the dense one unless groups have few channels and rows can be read in place."""
+    arguments = (operation, strides, element, target, checked)
+    kernel: ModuleType = gemm
+    if rows.fits_direct(operation, strides):
+        kernel, (shape, bound) = direct, rows.bind_direct(*arguments)
+    elif rows.fits_channelwise(operation, strides):
+        kernel, (shape, bound) = channelwise, rows.bind_channelwise(*arguments)
+    else:
+        shape, bound = dense.bind(*arguments)
+    return bound, engine.function(shape.name, target, lambda: kernel.build(shape)), kernel.FIELDS

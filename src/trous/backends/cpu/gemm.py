@@ -157,7 +157,7 @@ class _Gemm:
                     some = fn.mask(fn.bits(low, high, lanes), lanes)
                     width = min(lanes, shape.channels - lane)
                     value = source.masked(place, some) if shape.contiguous_w else source.gather(place, k.w_lane, some)
-                    panel.set_masked(lane, value, fn.mask(fn.int((1 << width) - 1), lanes))
+                    panel.set_masked(lane, value, fn.mask(fn.number((1 << width) - 1), lanes))
 
     def pack_inputs(self, group: Int, chunk: Int) -> None:
         k, shape = self.k, self.shape
@@ -175,7 +175,7 @@ class _Gemm:
         """For each phase the live taps as (panel offset, input offset)."""
         k, fn, shape = self.k, self.fn, self.shape
         _, channels = self.channel_range(chunk)
-        keep = shape.positions * channels if shape.positions_along_vectors else fn.int(shape.rows * shape.row_stride)
+        keep = shape.positions * channels if shape.positions_along_vectors else fn.number(shape.rows * shape.row_stride)
         count = Variable(fn, 0)
         with fn.loop(0, k.phases * shape.interleaved) as phase:
             self.pair_at[phase] = count.get()
@@ -264,7 +264,7 @@ class _Gemm:
                     fn.builder.fadd(
                         sums.vector((p * shape.rows + row) * width + vector * shape.lanes, shape.lanes), bias
                     )
-                    for p in [fn.int(p) for p in range(phases)]
+                    for p in [fn.number(p) for p in range(phases)]
                 ]
                 for part, value in enumerate(fn.interleave(values)):
                     number = vector * phases + part

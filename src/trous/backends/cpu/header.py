@@ -66,7 +66,7 @@ class Kernel:
         with self.fn.builder.goto_entry_block():
             start = getattr(self, f"{name}_at")
             base = self.fn.builder.gep(self._scratch, [start.value], source_etype=ll.IntType(8))
-        limits = self._limits(self.fn.int(0), getattr(self, f"{name}_length")) if self.checked else None
+        limits = self._limits(self.fn.number(0), getattr(self, f"{name}_length")) if self.checked else None
         return Array(self.fn, base, element, 0, limits)
 
     def finish(self) -> str:

@@ -28,7 +28,7 @@ class Int:
         self.fn, self.value = fn, value
 
     def _binary(self, other: Any, name: str, swap: bool = False) -> Int:
-        left, right = self.value, self.fn.int(other).value if not _is_condition(self) else other.value
+        left, right = self.value, self.fn.number(other).value if not _is_condition(self) else other.value
         if swap:
             left, right = right, left
         return Int(self.fn, getattr(self.fn.builder, name)(left, right))
@@ -70,7 +70,7 @@ class Int:
     __radd__, __rmul__ = __add__, __mul__
 
     def _compare(self, other: Any, op: str) -> Int:
-        return Int(self.fn, self.fn.builder.icmp_signed(op, self.value, self.fn.int(other).value))
+        return Int(self.fn, self.fn.builder.icmp_signed(op, self.value, self.fn.number(other).value))
 
     def __lt__(self, other: Any) -> Int:
         return self._compare(other, "<")
@@ -112,7 +112,7 @@ class Variable:
         return Int(self.fn, self.fn.builder.load(self.slot, typ=I64))
 
     def set(self, value: Any) -> None:
-        self.fn.builder.store(self.fn.int(value).value, self.slot)
+        self.fn.builder.store(self.fn.number(value).value, self.slot)
 
 
 class Accumulator(Variable):
@@ -160,14 +160,14 @@ class Array:
 
     def at(self, offset: Any) -> Array:
         """The same memory with index 0 moved to `offset`."""
-        return Array(self.fn, self.base, self.element, self.fn.int(self.offset) + offset, self.limits)
+        return Array(self.fn, self.base, self.element, self.fn.number(self.offset) + offset, self.limits)
 
     def _pointer(self, index: Int) -> ll.Value:
         return self.fn.builder.gep(self.base, [index.value], source_etype=ELEMENTS[self.element])
 
     def _place(self, index: Any, lanes: int = 1) -> ll.Value:
         """Pointer to `lanes` elements; in checked code to a spare place when they are not all inside."""
-        whole = self.fn.int(index) + self.offset
+        whole = self.fn.number(index) + self.offset
         pointer = self._pointer(whole)
         if self.limits is None:
             return pointer
@@ -181,7 +181,7 @@ class Array:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.element == "int64":
-            value = self.fn.int(value).value
+            value = self.fn.number(value).value
         self.fn.builder.store(value, self._place(index))
 
     def vector(self, index: Any, lanes: int) -> ll.Value:
@@ -204,7 +204,7 @@ class Array:
         self.fn.call(name, ll.VoidType(), [value, pointer, self._align(), mask])
 
     def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
-        """Lanes `index + lane*stride` where `mask`, zeros elsewhere."""
+        """Lanes `index + lane*stride` where `mask`, zeros elsewhere; a vector for the stride says where each lane is."""
         kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
         pointers, mask = self._masked_place(index, stride, mask)
         name = f"llvm.masked.gather.{_suffix(kind)}.v{kind.count}p0"
@@ -218,9 +218,12 @@ class Array:
     def _masked_place(self, index: Any, stride: Any, mask: ll.Value) -> tuple[ll.Value, ll.Value]:
         """Pointer of lane 0, or with a stride a vector of pointers; checked code drops lanes that fall outside."""
         fn, lanes = self.fn, mask.type.count
-        whole = fn.int(index) + self.offset
+        whole = fn.number(index) + self.offset
         numbers = fn.lane_numbers(lanes)
-        steps = None if stride is None else fn.builder.mul(numbers, fn.splat(fn.int(stride).value, lanes))
+        if stride is None or isinstance(stride, ll.Value):
+            steps = stride
+        else:
+            steps = fn.builder.mul(numbers, fn.splat(fn.number(stride).value, lanes))
         if self.limits is not None:
             places = fn.builder.add(fn.splat(whole.value, lanes), numbers if steps is None else steps)
             low = fn.builder.icmp_signed(">=", places, fn.splat(self.limits.low.value, lanes))
@@ -257,7 +260,7 @@ class Function:
         self.builder = ll.IRBuilder(self.function.append_basic_block("entry"))
         self.arguments = [a if a.type == POINTER else Int(self, a) for a in self.function.args]
 
-    def int(self, value: Any) -> Int:
+    def number(self, value: Any) -> Int:
         return value if isinstance(value, Int) else Int(self, ll.Constant(I64, value))
 
     def call(self, name: str, returns: ll.Type, arguments: Sequence[ll.Value]) -> Any:
@@ -274,7 +277,7 @@ class Function:
     @contextmanager
     def loop(self, start: Any, stop: Any, step: Any = 1) -> Iterator[Int]:
         """`for i in range(start, stop, step)` for a positive step."""
-        i, stop = Variable(self, start), self.int(stop)
+        i, stop = Variable(self, start), self.number(stop)
         with self.repeat(lambda: i.get() < stop):
             yield i.get()
             i.set(i.get() + step)
@@ -303,14 +306,14 @@ class Function:
             yield branches
 
     def choose(self, condition: Int, yes: Any, no: Any) -> Int:
-        return Int(self, self.builder.select(condition.value, self.int(yes).value, self.int(no).value))
+        return Int(self, self.builder.select(condition.value, self.number(yes).value, self.number(no).value))
 
     def min(self, a: Any, b: Any) -> Int:
-        a, b = self.int(a), self.int(b)
+        a, b = self.number(a), self.number(b)
         return self.choose(a < b, a, b)
 
     def max(self, a: Any, b: Any) -> Int:
-        a, b = self.int(a), self.int(b)
+        a, b = self.number(a), self.number(b)
         return self.choose(a > b, a, b)
 
     # Vectors
@@ -335,7 +338,9 @@ class Function:
 
     def bits(self, low: Any, high: Any, lanes: int) -> Int:
         """The integer whose bits `low .. high-1`, clamped to `0 .. lanes`, are set: a mask as it lies in a table."""
-        below = [(self.int(1) << self.min(self.max(edge, 0), lanes)) - 1 for edge in (self.int(low), self.int(high))]
+        below = [
+            (self.number(1) << self.min(self.max(edge, 0), lanes)) - 1 for edge in (self.number(low), self.number(high))
+        ]
         return below[1] & (below[0] ^ -1)
 
     def mask(self, bits: Int, lanes: int) -> ll.Value:

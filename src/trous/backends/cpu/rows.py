@@ -1,4 +1,4 @@
-"""Binding of the `direct` kernel: when it fits, and its header and tables."""
+"""Binding of the kernels that walk the output row by row, `direct` and `channelwise`: when they fit, their tables."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from math import ceil
 
 import numpy as np
 
-from trous.backends.cpu import direct
+from trous.backends.cpu import channelwise, direct
 from trous.backends.cpu.ir import BYTES
+from trous.backends.cpu.live import ENTRY, LIVE
 from trous.backends.cpu.run import Bound, scratch_parts
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
@@ -19,7 +20,7 @@ from trous.backends.operation import Operation
 CHANNELS, INTERLEAVE, ROWS = 4, 4, 16
 
 
-def fits(operation: Operation, strides: Strides) -> bool:
+def fits_direct(operation: Operation, strides: Strides) -> bool:
     """Few output channels in a group, and rows whose neighbours are adjacent on both sides."""
     axis = operation.bound.axes[-1].plan
     return (
@@ -30,7 +31,7 @@ def fits(operation: Operation, strides: Strides) -> bool:
     )
 
 
-def bind(
+def bind_direct(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
 ) -> tuple[direct.Shape, Bound]:
     rows = operation.out_channels // operation.groups
@@ -42,39 +43,84 @@ def bind(
     most = max(1, (target.registers - 2 - rows) // (rows * interleaved))
     vectors = max(v for v in (1, 2, 3, 4) if v <= min(most, max(1, ceil(steps[2] / lanes))))
     shape = direct.Shape(element, lanes, rows, vectors, interleaved, checked)
+    blocks, row_parts = ceil(steps[2] / (vectors * lanes)), ceil(steps[1] / ROWS)
+    numbers = _row_numbers(taps, operation) | {
+        "groups": operation.groups,
+        "in_channels": operation.in_channels // operation.groups,
+        "blocks": blocks,
+        "slot_count": len(taps.slots),
+        "phases": len(taps.phases) // interleaved,
+        "y_group": rows * strides.y[1],
+        "y_c": strides.y[1],
+    }
+    tables, parts = _tap_tables(taps, interleaved)
+    parts["masks"] = (blocks * len(taps.slots) * vectors + 1, 8)
+    scratch, places = scratch_parts(parts)
+    items = operation.batch * operation.groups * steps[0] * row_parts
+    return shape, Bound(direct.FIELDS.pack(numbers | places), tables, items, scratch)
+
+
+def fits_channelwise(operation: Operation, strides: Strides) -> bool:
+    """Several groups with few output channels each, channels adjacent on both sides."""
+    few = operation.out_channels // operation.groups <= CHANNELS
+    return few and operation.groups > 1 and strides.x[1] == strides.y[1] == 1
+
+
+def bind_channelwise(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+) -> tuple[channelwise.Shape, Bound]:
+    per_group, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
+    taps = Taps(operation, strides, fold=False, lanes=outs)
+    lanes = target.lanes(BYTES[element])
+    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
+    vectors = min(4 if target.registers >= 32 else 2, ceil(operation.out_channels / lanes))
+    positions = (target.registers - 2 - vectors) // vectors
+    shape = channelwise.Shape(element, lanes, min(positions, 8), vectors, per_group == outs == 1, checked)
+    width = vectors * lanes
+    blocks, row_parts = ceil(operation.out_channels / width), ceil(steps[1] / ROWS)
+    numbers = _row_numbers(taps, operation) | {
+        "channels": operation.out_channels,
+        "per_group": per_group,
+        "batch": operation.batch,
+        "phases": len(taps.phases),
+    }
+    # Steps of a row that every tap of it finds inside.
+    axis = taps.axes[2]
+    numbers["inner_first"] = max([axis.steps(tap).start for tap in axis.live_taps], default=0)
+    numbers["inner_last"] = min([axis.steps(tap).stop for tap in axis.live_taps], default=0)
+    tables, parts = _tap_tables(taps, 1)
+    numbers["entry_count"] = int(tables["entry_at"][-1])
+    parts["weights"] = (max(1, numbers["entry_count"]) * per_group * width, BYTES[element])
+    scratch, places = scratch_parts(parts)
+    channel = np.arange(blocks * width)
+    group, inner = channel // outs, channel % outs
+    tables["x_lanes"] = group * per_group
+    tables["w_lanes"] = group * numbers["w_group"] + inner * numbers["w_out"]
+    items = blocks * operation.batch * steps[0] * row_parts
+    return shape, Bound(channelwise.FIELDS.pack(numbers | places), tables, items, scratch)
+
+
+def _row_numbers(taps: Taps, operation: Operation) -> dict[str, int]:
+    """Header numbers of kernels that walk rows: the shared ones and how far the live taps reach along each axis."""
+    numbers = sides(taps, operation)
+    for i, name in enumerate("zyx"):
+        offsets = taps.offsets[i] or (0,)
+        numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
+    return numbers | {"row_parts": ceil(numbers["steps_y"] / ROWS), "rows_each": ROWS}
+
+
+def _tap_tables(taps: Taps, interleaved: int) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
+    """Tables of slots, entries and phases, and the scratch in which live taps are listed."""
     entries: list[tuple[int, int]] = []
     starts: list[int] = []
     for phase in taps.phases:
         starts.append(len(entries))
         entries += [(entry.slot, entry.weight) for entry in taps.entries(phase)]
     starts.append(len(entries))
-    blocks, row_parts = ceil(steps[2] / (vectors * lanes)), ceil(steps[1] / ROWS)
-    numbers = sides(taps, operation) | {
-        "groups": operation.groups,
-        "in_channels": operation.in_channels // operation.groups,
-        "blocks": blocks,
-        "row_parts": row_parts,
-        "rows_each": ROWS,
-        "slot_count": len(taps.slots),
-        "phases": len(taps.phases) // interleaved,
-        "y_group": rows * strides.y[1],
-        "y_c": strides.y[1],
-    }
-    for i, name in enumerate("zyx"):
-        offsets = taps.offsets[i] or (0,)
-        numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
-    scratch, places = scratch_parts(
-        {
-            "masks": (blocks * len(taps.slots) * vectors + 1, 8),
-            "live": (len(entries) * direct.LIVE + 1, 8),
-            "live_at": (len(taps.phases) + 1, 8),
-        }
-    )
     tables = {
         "slots": table(taps.slots, SLOT),
-        "entries": table(entries, direct.ENTRY),
+        "entries": table(entries, ENTRY),
         "entry_at": np.array(starts, np.int64),
         "phase_list": table(taps.phases[::interleaved], 3),
     }
-    items = operation.batch * operation.groups * steps[0] * row_parts
-    return shape, Bound(direct.FIELDS.pack(numbers | places), tables, items, scratch)
+    return tables, {"live": (len(entries) * LIVE + 1, 8), "live_at": (len(taps.phases) + 1, 8)}

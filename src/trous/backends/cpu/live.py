@@ -1,0 +1,56 @@
+"""Which taps are alive in a row: kept from one inner row to the next, listed anew where a tap leaves the image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trous.backends.cpu.header import Kernel
+from trous.backends.cpu.ir import Array, Int, Variable
+from trous.backends.cpu.tiles import SLOT
+
+#: Records: entries (slot, place in the weight), live taps (distance in memory, offset along x, place in the weight,
+#: slot, entry).
+ENTRY, LIVE = 2, 5
+
+
+class LiveTaps:
+    """The taps of every phase that find their row inside the input."""
+
+    def __init__(self, kernel: Kernel, phases: Int):
+        self.k, self.fn, self.phases = kernel, kernel.fn, phases
+        self.slots, self.entries, self.entry_at = (
+            kernel.array(name, "int64") for name in ("slots", "entries", "entry_at")
+        )
+        self.table, self.start = kernel.part("live", "int64"), kernel.part("live_at", "int64")
+        self.inner = Variable(self.fn, 0)  # whether the taps listed now are those of an inner row
+
+    def update(self, z: Int, y: Int) -> None:
+        """List the taps of input row `(z, y)`, offsets to come, unless the list that is there holds for it."""
+        k, fn = self.k, self.fn
+        inner = (z + k.low_z >= 0) & (z + k.high_z < k.in_z) & (y + k.low_y >= 0) & (y + k.high_y < k.in_y)
+        now = fn.choose(inner, 1, 0)
+        with fn.when((now & self.inner.get()).differs(1)):
+            self._list(z, y)
+            self.inner.set(now)
+
+    @contextmanager
+    def taps(self, phase: Int) -> Iterator[Array]:
+        """Loop over a phase's live taps, as records."""
+        with self.fn.loop(self.start[phase], self.start[phase + 1]) as number:
+            yield self.table.at(number * LIVE)
+
+    def _list(self, z: Int, y: Int) -> None:
+        k, fn = self.k, self.fn
+        count = Variable(fn, 0)
+        with fn.loop(0, self.phases) as phase:
+            self.start[phase] = count.get()
+            with fn.loop(self.entry_at[phase], self.entry_at[phase + 1]) as number:
+                entry = self.entries.at(number * ENTRY)
+                slot = self.slots.at(entry[0] * SLOT)
+                at_z, at_y = z + slot[0], y + slot[1]
+                with fn.when((at_z >= 0) & (at_z < k.in_z) & (at_y >= 0) & (at_y < k.in_y)):
+                    live = self.table.at(count.get() * LIVE)
+                    live[0], live[1], live[2], live[3], live[4] = slot[3], slot[2], entry[1], entry[0], number
+                    count.set(count.get() + 1)
+        self.start[self.phases] = count.get()
