@@ -18,7 +18,7 @@ import llvmlite.binding as llvm
 from trous.backends.cpu.target import Target
 
 #: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
-_GENERATORS = tuple(f"{name}.py" for name in "ir header tiles live gemm direct channelwise correlate engine".split())
+_GENERATORS = ("ir", "header", "tiles", "live", "gemm", "direct", "channelwise", "correlate", "engine")
 
 _lock = threading.Lock()
 _loaded: dict[str, tuple[Callable[..., None], object]] = {}  # function, and what keeps its code alive
@@ -36,7 +36,7 @@ def cache_folder() -> Path | None:
 
 
 def function(name: str, target: Target, build: Callable[[], str]) -> Callable[..., None]:
-    """The compiled kernel `name`, whose IR `build` gives; from memory's or the disk's cache if it has been made before."""
+    """The compiled kernel `name`, whose IR `build` gives; from memory's or the disk's cache if it was made before."""
     key = f"{name}-{target.name}-{_fingerprint()}"
     if key in _loaded:
         return _loaded[key][0]
@@ -101,7 +101,7 @@ def _fingerprint() -> str:
     folder = Path(__file__).parent
     digest = hashlib.sha256(f"{llvmlite.__version__} {llvm.llvm_version_info}".encode())
     for source in _GENERATORS:
-        digest.update((folder / source).read_bytes())
+        digest.update((folder / f"{source}.py").read_bytes())
     return digest.hexdigest()[:16]
 
 

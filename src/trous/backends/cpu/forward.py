@@ -36,12 +36,12 @@ def _bound(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
 ) -> tuple[run.Bound, Callable[..., None], Fields]:
     """The kernel that suits, bound: the dense one unless groups have few channels and rows can be read in place."""
-    arguments = (operation, strides, element, target, checked)
-    kernel: ModuleType = gemm
+
+    def compiled(family: ModuleType, shape: Any, bound: run.Bound) -> tuple[run.Bound, Callable[..., None], Fields]:
+        return bound, engine.function(shape.name, target, lambda: family.build(shape)), family.FIELDS
+
     if rows.fits_direct(operation, strides):
-        kernel, (shape, bound) = direct, rows.bind_direct(*arguments)
-    elif rows.fits_channelwise(operation, strides):
-        kernel, (shape, bound) = channelwise, rows.bind_channelwise(*arguments)
-    else:
-        shape, bound = dense.bind(*arguments)
-    return bound, engine.function(shape.name, target, lambda: kernel.build(shape)), kernel.FIELDS
+        return compiled(direct, *rows.bind_direct(operation, strides, element, target, checked))
+    if rows.fits_channelwise(operation, strides):
+        return compiled(channelwise, *rows.bind_channelwise(operation, strides, element, target, checked))
+    return compiled(gemm, *dense.bind(operation, strides, element, target, checked))

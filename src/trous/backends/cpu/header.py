@@ -44,8 +44,6 @@ class Kernel:
         header, self._scratch, self.begin, self.end = self.fn.arguments
         self._header = Array(self.fn, header, "int64")
         self._numbers: dict[str, Int] = {}
-        self._spare = self._pointer("spare") if checked else None
-        self._breach = Array(self.fn, self._pointer("breach"), "int64") if checked else None
 
     def __getattr__(self, name: str) -> Int:
         """A header number, loaded once at the top of the function."""
@@ -74,7 +72,7 @@ class Kernel:
         return str(self.module)
 
     def _limits(self, low: Int, high: Int) -> Limits:
-        return Limits(low, high, self._breach, self._spare)
+        return Limits(low, high, Array(self.fn, self._pointer("breach"), "int64"), self._pointer("spare"))
 
     def _pointer(self, name: str) -> Any:
         with self.fn.builder.goto_entry_block():

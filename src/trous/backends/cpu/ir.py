@@ -123,7 +123,7 @@ class Accumulator(Variable):
         with fn.builder.goto_entry_block():
             self.slot = fn.builder.alloca(self.type)
 
-    def get(self) -> ll.Value:  # type: ignore[override]
+    def get(self) -> ll.Value:
         return self.fn.builder.load(self.slot, typ=self.type)
 
     def set(self, value: ll.Value) -> None:
@@ -204,7 +204,7 @@ class Array:
         self.fn.call(name, ll.VoidType(), [value, pointer, self._align(), mask])
 
     def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
-        """Lanes `index + lane*stride` where `mask`, zeros elsewhere; a vector for the stride says where each lane is."""
+        """Lanes `index + lane*stride` where `mask`, zeros elsewhere; a vector for the stride places each lane."""
         kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
         pointers, mask = self._masked_place(index, stride, mask)
         name = f"llvm.masked.gather.{_suffix(kind)}.v{kind.count}p0"

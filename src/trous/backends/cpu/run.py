@@ -82,7 +82,8 @@ def launch(kernel: Any, header: np.ndarray, items: int, scratch_bytes: int, mult
 
 def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, int]]:
     """Bytes that parts of `(elements, bytes each)` take together, and the header numbers that say where they lie."""
-    at, numbers = 0, {}
+    at = 0
+    numbers: dict[str, int] = {}
     for name, (length, size) in lengths.items():
         numbers |= {f"{name}_at": at, f"{name}_length": length}
         at += ceil((length * size + 64) / 64) * 64

@@ -72,7 +72,7 @@ class Taps:
         ups = [axis.plan.up for axis in self.axes]
         if self.fold:
             ups[2] = 1
-        return list(product(*map(range, ups)))
+        return [(z, y, x) for z, y, x in product(*map(range, ups))]
 
     def entries(self, phase: tuple[int, int, int]) -> list[Entry]:
         """The live taps of a phase, slots ascending."""
@@ -101,7 +101,7 @@ def fold_runs(axis: BoundAxis) -> list[tuple[int, int, int, int]]:
 
     The phases that share an offset must follow each other with the kernel index; `folds` says whether they do.
     """
-    runs = {}
+    runs: dict[int, list[Tap]] = {}
     for tap in axis.live_taps:
         runs.setdefault(tap.offset, []).append(tap)
     return [(o, taps[0].kernel - taps[0].phase, taps[0].phase, taps[-1].phase + 1) for o, taps in sorted(runs.items())]
@@ -120,7 +120,7 @@ def folds(axis: BoundAxis) -> bool:
 
 def sides(taps: Taps, operation: Operation) -> dict[str, int]:
     """The header numbers that every kernel shares: steps, sizes and strides along the axes, and of the weight."""
-    numbers = {}
+    numbers: dict[str, int] = {}
     for i, name in enumerate("zyx"):
         axis = taps.axes[i]
         numbers |= {
