@@ -7,15 +7,17 @@ import tempfile
 from pathlib import Path
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write `text` to `path`, in place of what is there, in one step: a reader sees the old file or the new one.
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Write `content` (text as UTF-8) to `path`, in place of what is there, in one step.
 
+    A reader sees the old file or the new one.
     Raises OSError, and then leaves what was there as it was.
     """
     path = path.resolve()  # so that a link stays one
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+    data = content.encode() if isinstance(content, str) else content
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
-            file.write(text)
+            file.write(data)
             file.flush()
             os.fchmod(file.fileno(), 0o644)  # a temporary file is its owner's alone
             os.replace(file.name, path)

@@ -36,7 +36,7 @@ def bind(
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     positions = operation.batch * steps[0] * steps[1] * steps[2]
     channels = operation.in_channels // groups
-    shape = _shape(operation, strides, element, target, checked, fold, out_channels, positions)
+    shape = _shape(operation, strides, element, target, checked, fold, out_channels)
 
     chunks = _chunks(len(taps.slots), channels)
     entries, entry_at, most = _entry_tables(taps, chunks, shape.interleaved)
@@ -106,7 +106,6 @@ def _shape(
     checked: bool,
     fold: bool,
     out_channels: int,
-    positions: int,
 ) -> gemm.Shape:
     lanes = target.lanes(BYTES[element])
     last = operation.bound.axes[-1].plan
@@ -129,11 +128,10 @@ def _shape(
             checked=checked,
         )
     interleaved = last.up if 1 < last.up <= LARGEST_INTERLEAVE and strides.y[-1] == 1 else 1
-    vectors = 1 if positions <= lanes else 2
-    most = _rows(target, vectors)
+    vectors, most = 2, _rows(target, 2)
     tiles = ceil(out_channels / most)
     rows = ceil(out_channels / tiles)
-    if vectors == 2 and rows <= most // 2 and positions > 2 * lanes:
+    if rows <= most // 2:
         vectors = 4
     step = strides.x[-1] * last.down
     y_step = strides.y[-1] * (1 if interleaved > 1 else last.up)

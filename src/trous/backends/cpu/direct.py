@@ -21,7 +21,7 @@ from trous.backends.cpu.tiles import SLOT
 
 FIELDS = Fields(
     numbers=(
-        *("groups", "in_channels", "blocks", "row_parts", "rows_each", "slot_count", "phases"),
+        *("groups", "in_channels", "row_vectors", "row_parts", "rows_each", "slot_count", "phases"),
         *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
@@ -63,7 +63,6 @@ class _Direct:
         self.slots, self.phase_list = k.array("slots", "int64"), k.array("phase_list", "int64")
         self.masks = k.part("masks", "int64")
         self.live = LiveTaps(k, self.fn.number(shape.interleaved) * k.phases)
-        self.width = shape.vectors * shape.lanes
 
     def build(self) -> str:
         k, fn = self.k, self.fn
@@ -83,47 +82,56 @@ class _Direct:
                 with fn.loop(0, k.phases) as phase:
                     place = self.phase_list.at(phase * 3)
                     oz, oy = mz * k.up_z + place[0], my * k.up_y + place[1]
-                    with fn.when((oz < k.out_z) & (oy < k.out_y)), fn.loop(0, k.blocks) as block:
-                        self.block(line, w, y.at(oz * k.y_z + oy * k.y_y), group, phase, block)
+                    with fn.when((oz < k.out_z) & (oy < k.out_y)):
+                        self.row(line, w, y.at(oz * k.y_z + oy * k.y_y), group, phase)
         return k.finish()
 
     def make_masks(self) -> None:
-        """`masks[block][slot][vector]`: which lanes the slot finds inside the row."""
-        k, fn, shape = self.k, self.fn, self.shape
-        with fn.loop(0, k.blocks) as block, fn.loop(0, k.slot_count) as slot:
-            x = block * self.width + self.slots[slot * SLOT + 2]
-            row = self.masks.at((block * k.slot_count + slot) * shape.vectors)
-            for v in range(shape.vectors):
-                edge = x + v * shape.lanes
-                row[v] = fn.bits(0 - edge, k.in_x - edge, shape.lanes)
+        """`masks[vector][slot]`: which lanes of a vector of the row the slot finds inside; one vector spare for the last block."""
+        k, fn, lanes = self.k, self.fn, self.shape.lanes
+        with fn.loop(0, k.row_vectors + 1) as vector, fn.loop(0, k.slot_count) as slot:
+            edge = vector * lanes + self.slots[slot * SLOT + 2]
+            self.masks[vector * k.slot_count + slot] = fn.bits(0 - edge, k.in_x - edge, lanes)
 
-    def block(self, line: Array, w: Array, out: Array, group: Int, phase: Int, block: Int) -> None:
-        """One block of one output row: sum, interleave, store."""
+    def row(self, line: Array, w: Array, out: Array, group: Int, phase: Int) -> None:
+        """One phase of an output row: whole blocks, then what is left in narrower ones."""
         k, fn, shape = self.k, self.fn, self.shape
-        tiles = [self.accumulators(group) for _ in range(shape.interleaved)]
-        first = block * self.width
-        inner = (first + k.low_x >= 0) & (first + (self.width - 1) + k.high_x < k.in_x)
-        with fn.either(inner) as (then, otherwise):
-            with then:
-                self.sum_taps(tiles, line.at(first), w, phase, None)
-            with otherwise:
-                masks = self.masks.at(block * k.slot_count * shape.vectors)
-                self.sum_taps(tiles, line.at(first), w, phase, masks)
+        whole = k.steps_x // (shape.vectors * shape.lanes) * shape.vectors
+        with fn.loop(0, whole, shape.vectors) as vector:
+            first, last = vector * shape.lanes, (vector + shape.vectors) * shape.lanes - 1
+            inner = (first + k.low_x >= 0) & (last + k.high_x < k.in_x)
+            with fn.either(inner) as (then, otherwise):
+                with then:
+                    self.block(shape.vectors, line, w, out, group, phase, vector, False)
+                with otherwise:
+                    self.block(shape.vectors, line, w, out, group, phase, vector, True)
+        narrow = min(2, shape.vectors)
+        with fn.loop(whole, k.row_vectors, narrow) as vector:
+            self.block(narrow, line, w, out, group, phase, vector, True)
+
+    def block(
+        self, vectors: int, line: Array, w: Array, out: Array, group: Int, phase: Int, vector: Int, masked: bool
+    ) -> None:
+        """`vectors` neighbours of one output row, from number `vector` on: sum, interleave, store."""
+        k, fn, shape = self.k, self.fn, self.shape
+        tiles = [self.accumulators(vectors, group) for _ in range(shape.interleaved)]
+        first = vector * shape.lanes
+        self.sum_taps(tiles, line.at(first), w, phase, self.masks.at(vector * k.slot_count) if masked else None)
         for r in range(shape.rows):
             target = out.at(k.y_c * r + first * shape.interleaved)
-            for v in range(shape.vectors):
+            for v in range(vectors):
                 for part, value in enumerate(fn.interleave([tile[r][v].get() for tile in tiles])):
                     edge = (v * shape.interleaved + part) * shape.lanes
                     kept = fn.bits(0, k.out_x - first * shape.interleaved - edge, shape.lanes)
                     target.set_masked(edge, value, fn.mask(kept, shape.lanes))
 
-    def accumulators(self, group: Int) -> list[list[Accumulator]]:
+    def accumulators(self, vectors: int, group: Int) -> list[list[Accumulator]]:
         """One phase's sums, starting at the bias."""
         fn, shape = self.fn, self.shape
         tile = []
         for r in range(shape.rows):
             bias = fn.splat(self.bias[group * shape.rows + r], shape.lanes)
-            row = [Accumulator(fn, shape.element, shape.lanes) for _ in range(shape.vectors)]
+            row = [Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)]
             for accumulator in row:
                 accumulator.set(bias)
             tile.append(row)
@@ -138,11 +146,12 @@ class _Direct:
                 with self.live.taps(at) as live:
                     source, weight = inputs.at(live[0]), weights.at(live[2])
                     scalars = [fn.splat(weight[k.w_out * r], shape.lanes) for r in range(shape.rows)]
-                    row = None if masks is None else masks.at(live[3] * shape.vectors)
-                    for v in range(shape.vectors):
-                        if row is None:
+                    for v in range(len(tile[0])):
+                        if masks is None:
                             value = source.vector(v * shape.lanes, shape.lanes)
                         else:
-                            value = source.masked(v * shape.lanes, fn.mask(row[v], shape.lanes))
+                            value = source.masked(
+                                v * shape.lanes, fn.mask(masks[k.slot_count * v + live[3]], shape.lanes)
+                            )
                         for r, scalar in enumerate(scalars):
                             tile[r][v].multiply_add(scalar, value)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,9 +16,12 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from trous.backends.cpu.target import Target
+from trous.files import replace_file
 
 #: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
 _GENERATORS = ("ir", "header", "tiles", "live", "gemm", "direct", "channelwise", "correlate", "engine")
+
+_DIGEST = hashlib.sha256().digest_size
 
 _lock = threading.Lock()
 _loaded: dict[str, tuple[Callable[..., None], object]] = {}  # function, and what keeps its code alive
@@ -106,21 +109,19 @@ def _fingerprint() -> str:
 
 
 def _read(path: Path | None) -> bytes | None:
+    """Object code that was kept, if it is all there: its digest stands in front of it."""
     try:
-        return path.read_bytes() if path else None
+        kept = b"" if path is None else path.read_bytes()
     except OSError:
         return None
+    digest, code = kept[:_DIGEST], kept[_DIGEST:]
+    return code if digest == hashlib.sha256(code).digest() else None
 
 
 def _write(path: Path | None, code: bytes) -> None:
-    """Keep `code`; whole or not at all, and a folder that cannot be written is no reason to stop."""
+    """Keep `code`; a folder that cannot be written is no reason to stop."""
     if path is None:
         return
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(code)
-        os.replace(temporary, path)
-    except OSError:
-        return
+        replace_file(path, hashlib.sha256(code).digest() + code)

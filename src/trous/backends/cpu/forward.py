@@ -21,8 +21,7 @@ from trous.backends.operation import Operation
 def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
     if 0 in operation.output_shape:
         return
-    places = [memory(a) for a in (x, w, y)]
-    strides = Strides(*(p.strides for p in places))
+    strides = Strides.of(x, w, y)
     checked = os.environ.get("TROUS_CHECK") == "1"
     bound, kernel, fields = _bound(operation, strides, dtype_name(x), current(), checked)
     bias = np.zeros(operation.out_channels, dtype_name(x)) if bias is None else bias

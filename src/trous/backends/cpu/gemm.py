@@ -192,9 +192,21 @@ class _Gemm:
     # The product
 
     def multiply(self, panels: Array, phase: Int, inner: Int, chunk: Int, sums: Array) -> None:
+        """Sums of one phase of a tile; a tile with no more steps than one vector holds multiplies no more than that."""
+        fn, shape = self.fn, self.shape
+        if shape.positions_along_vectors:
+            with fn.either(self.runs.steps.get() <= shape.lanes) as (then, otherwise):
+                with then:
+                    self.multiply_vectors(1, panels, phase, inner, chunk, sums)
+                with otherwise:
+                    self.multiply_vectors(shape.vectors, panels, phase, inner, chunk, sums)
+        else:
+            self.multiply_vectors(shape.vectors, panels, phase, inner, chunk, sums)
+
+    def multiply_vectors(self, vectors: int, panels: Array, phase: Int, inner: Int, chunk: Int, sums: Array) -> None:
         fn, shape = self.fn, self.shape
         _, channels = self.channel_range(chunk)
-        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(shape.vectors)] for _ in range(shape.rows)]
+        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)] for _ in range(shape.rows)]
         width = shape.vectors * shape.lanes
         kept = sums.at(inner * (shape.rows * width))
         with fn.either(chunk.equals(0)) as (then, otherwise):
@@ -216,7 +228,7 @@ class _Gemm:
                 else:
                     broadcast, row_step = inputs.at(channel), shape.row_stride
                     along = weights.at(channel * width)
-                loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(shape.vectors)]
+                loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
                 for r, row in enumerate(tile):
                     scalar = fn.splat(broadcast[r * row_step], shape.lanes)
                     for v, accumulator in enumerate(row):

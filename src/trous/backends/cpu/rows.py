@@ -41,22 +41,22 @@ def bind_direct(
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     # Sums fit the registers beside one weight of each channel and a vector loaded.
     most = max(1, (target.registers - 2 - rows) // (rows * interleaved))
-    vectors = max(v for v in (1, 2, 3, 4) if v <= min(most, max(1, ceil(steps[2] / lanes))))
+    vectors = min(most, 4)
     shape = direct.Shape(element, lanes, rows, vectors, interleaved, checked)
-    blocks, row_parts = ceil(steps[2] / (vectors * lanes)), ceil(steps[1] / ROWS)
+    row_vectors = ceil(steps[2] / lanes)
     numbers = _row_numbers(taps, operation) | {
         "groups": operation.groups,
         "in_channels": operation.in_channels // operation.groups,
-        "blocks": blocks,
+        "row_vectors": row_vectors,
         "slot_count": len(taps.slots),
         "phases": len(taps.phases) // interleaved,
         "y_group": rows * strides.y[1],
         "y_c": strides.y[1],
     }
     tables, parts = _tap_tables(taps, interleaved)
-    parts["masks"] = (blocks * len(taps.slots) * vectors + 1, 8)
+    parts["masks"] = ((row_vectors + 1) * len(taps.slots) + 1, 8)
     scratch, places = scratch_parts(parts)
-    items = operation.batch * operation.groups * steps[0] * row_parts
+    items = operation.batch * operation.groups * steps[0] * numbers["row_parts"]
     return shape, Bound(direct.FIELDS.pack(numbers | places), tables, items, scratch)
 
 

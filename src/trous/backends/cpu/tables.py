@@ -10,25 +10,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import ceil
+from typing import Any
 
 import numpy as np
 
+from trous.arrays import memory
 from trous.backends.operation import Operation
 from trous.plan import IDENTITY, BoundAxis, Tap
 
 
 @dataclass(frozen=True)
 class Strides:
-    """Strides in elements of the arrays of a call, batch and channel first, as the caller has them."""
+    """Strides in elements of the arrays of a call, batch and channel first."""
 
     x: tuple[int, ...]
     w: tuple[int, ...]
     y: tuple[int, ...]
 
+    @classmethod
+    def of(cls, x: Any, w: Any, y: Any) -> Strides:
+        """The strides of three arrays. Where an axis has one element its stride says nothing and is read as 1, so that
+        no kernel is chosen or compiled for it."""
+        return cls(*map(_strides, (x, w, y)))
+
     def spatial(self, name: str) -> tuple[int, int, int]:
         """The last axes' strides, padded in front."""
         own = getattr(self, name)[2:]
         return (*(0,) * (3 - len(own)), *own)
+
+
+def _strides(array: Any) -> tuple[int, ...]:
+    return tuple(1 if n == 1 else s for n, s in zip(array.shape, memory(array).strides, strict=True))
 
 
 @dataclass(frozen=True)

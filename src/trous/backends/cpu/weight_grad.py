@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from trous.arrays import dtype_name, memory
+from trous.arrays import dtype_name
 from trous.backends.cpu import correlate, engine, run
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound
@@ -27,7 +27,7 @@ def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
     dw[...] = 0
     if operation.multiplications == 0:
         return
-    strides = Strides(memory(x).strides, memory(dw).strides, memory(dy).strides)
+    strides = Strides.of(x, dw, dy)
     checked = os.environ.get("TROUS_CHECK") == "1"
     bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
     run.call(kernel, bound, correlate.FIELDS, {"x": x, "y": dy, "w": dw}, operation.multiplications, checked)
