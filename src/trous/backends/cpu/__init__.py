@@ -1,15 +1,23 @@
-"""Machine code generated from the plan, for processors that LLVM knows."""
+"""Machine code generated from the plan, for processors that LLVM knows.
+
+LLVM is loaded with the first call: `import trous` stays quick.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from trous.arrays import device_name, dtype_name
-from trous.backends.cpu.forward import forward
-from trous.backends.cpu.run import threads
-from trous.backends.cpu.target import available, use
-from trous.backends.cpu.weight_grad import weight_grad
 from trous.backends.operation import Operation
+
+_HOME = {
+    "forward": "forward_pass",
+    "weight_grad": "weight_pass",
+    "available": "target",
+    "use": "target",
+    "threads": "run",
+}
 
 __all__ = ["available", "forward", "threads", "use", "weight_grad", "why_not"]
 
@@ -20,3 +28,10 @@ def why_not(operation: Operation, x: Any) -> str | None:
     if dtype_name(x) not in ("float32", "float64"):
         return f"dtype {dtype_name(x)} is neither float32 nor float64"
     return None
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return found

@@ -87,7 +87,7 @@ class _Direct:
         return k.finish()
 
     def make_masks(self) -> None:
-        """`masks[vector][slot]`: which lanes of a vector of the row the slot finds inside; one vector spare for the last block."""
+        """`masks[vector][slot]`: which lanes of a row's vector the slot finds inside. One spare, for the last block."""
         k, fn, lanes = self.k, self.fn, self.shape.lanes
         with fn.loop(0, k.row_vectors + 1) as vector, fn.loop(0, k.slot_count) as slot:
             edge = vector * lanes + self.slots[slot * SLOT + 2]
