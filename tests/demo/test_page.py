@@ -99,7 +99,9 @@ def test_it_tells_the_story(story: Story, outline: Outline) -> None:
 def test_it_says_what_went_wrong(story: Story) -> None:
     wrong = replace(story.races[0], seconds={}, refused="PyTorch is off by <1>")
     lecture = replace(story.lecture, equivalent=story.lecture.equivalent + 1)
-    outline = Outline(page(replace(story, races=[wrong, *story.races[1:]], lecture=lecture)))
+    told = replace(story, races=[wrong, *story.races[1:]], lecture=lecture, caution="it was busy")
+    outline = Outline(page(told))
+    assert "Mind: it was busy." in outline.text
     assert outline.attributes("li").count({"class": "bad"}) == 2
     assert "not timed: PyTorch is off by <1>" in outline.text
     assert "not the same" in outline.text

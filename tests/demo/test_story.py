@@ -10,6 +10,7 @@ import pytest
 import trous
 from trous.bench.compare import OURS, OURS_LAST, THEIRS, THEIRS_LAST
 from trous.demo import enlarge as enlarge_module
+from trous.demo import story as story_module
 from trous.demo.dilation import DILATIONS, FILTERS
 from trous.demo.enlarge import KERNELS, SCALES, Enlargement, enlarge, interior
 from trous.demo.lecture import KERNEL, tap_indices
@@ -134,6 +135,14 @@ def test_rounding_covers_any_order(rng: np.random.Generator) -> None:
         for product in (weights * x)[order]:
             total += product
         assert 0 <= abs(float(total) - exact) <= rounding(weights)
+
+
+@pytest.mark.parametrize(("load", "said"), [(2.5, ""), (2.6, "load 2.6 on 2 cores")])
+def test_a_busy_machine_is_said(load: float, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story_module.os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(story_module.os, "cpu_count", lambda: 2)
+    assert said in story_module._caution()
+    assert bool(said) == bool(story_module._caution())
 
 
 def test_listed() -> None:

@@ -57,6 +57,8 @@ def demo(
     except OSError as error:
         raise _unwritable(out, error) from None
     console.print(_table(story))
+    if story.caution:
+        console.print(f"[yellow]Mind:[/] {story.caution}", highlight=False)
     for check in story.checks:
         console.print("[green]✓[/]" if check.holds else "[red]✗[/]", check.sentence, highlight=False)
     console.print(f"\nThe page: {out.resolve()}", highlight=False, soft_wrap=True)

@@ -129,9 +129,10 @@ def times(story: Story) -> str:
     layouts = (OURS, OURS_LAST, THEIRS, THEIRS_LAST)
     titles = "".join(f"<th>{title}</th>" for title in ("", "taps", *layouts, "interpolate", "ratio"))
     rows = "".join(f"<tr>{_row(race, layouts)}</tr>" for race in story.races)
+    caution = f'<p class="bad">Mind: {escape(story.caution)}.</p>' if story.caution else ""
     return f"""<h2>Time it</h2>
 <p>Every job on the whole photograph, by the same layer of trous and of PyTorch, in both memory formats. Nobody is timed
-who is wrong. They take turns; shown is the median of one call, in milliseconds.</p>
+who is wrong. They take turns; shown is the median of one call, in milliseconds.</p>{caution}
 <div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table></div>
 <p class="note">Taps: multiplications that land inside. Ratio: PyTorch's time over that of trous, the better format of
 each; above 1 trous is faster. Interpolate: PyTorch's function for enlarging only, the better of its formats. The

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -35,11 +36,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Story:
+    """`caution` says why the times should not be trusted, empty where there is no reason."""
+
     photo: Photo
     enlargements: list[Enlargement]
     looks: list[Dilated]
     lecture: Lecture
     races: list[Race]
+    caution: str = ""
 
     @property
     def checks(self) -> list[Check]:
@@ -89,6 +93,7 @@ def tell(photo: Photo, track: Track, seconds: float) -> Story:
     ]
     looks = [look(photo, name, d) for name, d in track(list(product(FILTERS, DILATIONS)), description="Dilate")]
     lecture = replay()
+    caution = _caution()
     races: list[Race] = []
     jobs: list[Callable[[], list[Race]]] = [
         *(lambda e=e: [race_enlargement(photo, e, seconds)] for e in enlargements),
@@ -97,7 +102,18 @@ def tell(photo: Photo, track: Track, seconds: float) -> Story:
     ]
     for job in track(jobs, description="Check and time"):
         races += job()
-    return Story(photo, enlargements, looks, lecture, races)
+    return Story(photo, enlargements, looks, lecture, races, caution)
+
+
+def _caution() -> str:
+    """Other programs on the same cores make threads wait for each other, which costs the contenders unequally."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    # This program itself has been busy on all cores, for seconds of the minute that the load is taken over.
+    return (
+        f"the machine was busy (load {load:.1f} on {cores} cores): do not trust the times"
+        if load > 1.25 * cores
+        else ""
+    )
 
 
 def listed(items: Iterable[object]) -> str:
