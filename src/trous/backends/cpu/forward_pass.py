@@ -34,13 +34,24 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
 def _bound(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
 ) -> tuple[run.Bound, Callable[..., None], Fields]:
-    """The kernel that suits, bound: the dense one unless groups have few channels and rows can be read in place."""
+    family, shape, bound = _choice(operation, strides, element, target, checked)
+    return bound, engine.function(shape.name, target, lambda: family.build(shape)), family.FIELDS
 
-    def compiled(family: ModuleType, shape: Any, bound: run.Bound) -> tuple[run.Bound, Callable[..., None], Fields]:
-        return bound, engine.function(shape.name, target, lambda: family.build(shape)), family.FIELDS
 
+def kernel_for(operation: Operation, strides: Strides, element: str) -> str:
+    """Name of the kernel that a forward pass takes."""
+    return str(_choice(operation, strides, element, current(), False)[1].name)
+
+
+def _choice(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+) -> tuple[ModuleType, Any, run.Bound]:
+    """The family of kernels that suits, the shape to compile and the rest bound.
+
+    Dense, unless groups have few channels and rows can be read in place.
+    """
     if rows.fits_direct(operation, strides):
-        return compiled(direct, *rows.bind_direct(operation, strides, element, target, checked))
+        return direct, *rows.bind_direct(operation, strides, element, target, checked)
     if rows.fits_channelwise(operation, strides):
-        return compiled(channelwise, *rows.bind_channelwise(operation, strides, element, target, checked))
-    return compiled(gemm, *dense.bind(operation, strides, element, target, checked))
+        return channelwise, *rows.bind_channelwise(operation, strides, element, target, checked)
+    return gemm, *dense.bind(operation, strides, element, target, checked)

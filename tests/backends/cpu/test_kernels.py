@@ -1,0 +1,90 @@
+"""Each kernel family beyond one tile: long reductions, many blocks, every interleave, all instruction sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from problems import assert_all_identical, integers, operation, run, torch_results
+from trous.backends import cpu
+from trous.backends.cpu import dense, forward_pass, rows, target
+from trous.backends.cpu.run import threads
+from trous.backends.cpu.tables import Strides
+from trous.problem import Problem
+
+#: Problems by the family that their forward pass takes on the widest instruction set, channels-first and last.
+FAMILIES = {
+    "gemm": (
+        "conv,c600-20,x30,k13,p6,bias",  # a reduction summed in several chunks of taps
+        "conv,c1100-9,x5x40,k3x3,p1",  # and of channels
+        "conv,c1100-40,x5x9,k3x3,p1,last",
+        "conv,c256-300,x6x7,k5x5,p2",  # weights in several blocks
+        "conv,c256-300,x6x7,k5x5,p2,last",
+        "conv_transpose,c260-130,x9x11,k4x4,s2,p1,bias",
+        "conv_transpose,c260-130,x9x11,k4x4,s2,p1,last",
+        *(f"conv_transpose,n2,c5-20,x50,k24,s{s},p3,bias" for s in (3, 4, 5, 6, 7, 8, 9)),
+        "conv_transpose,c20-5,x50,k24,s3,p3,last",
+        "conv_transpose,n2,c4-6,x40,k96,s32,g2,bias",  # phases in the place of channels
+        "conv_transpose,c4-6,x5x9,k64x40,s32x20,p16x10,g2",
+        "conv_transpose,c3-2,x17,k50,s40",  # fewer taps than phases
+        "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,bias",
+        "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,last",
+        "conv,n70,c8-30,x3,k3,p1",  # many rows in one tile
+    ),
+    "direct": (
+        "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias",
+        "conv,c7-21,x5x6x90,k3x3x3,p1,g7",
+        "conv_transpose,c70-1,x9x100,k9x9,s3,p4,op2",
+        "conv_transpose,c70-4,x9x100,k9x9,s2,p4,op1,bias",
+        "conv_transpose,c9-9,x20x70,k4x8,s2x4,p1x2,g9",
+    ),
+    "channelwise": (
+        "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",
+        "conv,c40-80,x9x20,k3x3,p1,g40,last",
+        "conv,c80-40,x9x20,k3x3,s2,p1,g40,last",
+        "conv_transpose,c70-70,x9x20,k4x4,s2,p1,g70,last,bias",
+        "conv_transpose,c40-40,x9,k6,s3,p2,op1,g40,last",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_work_is_too_small_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trous.backends.cpu.run.SMALL", 0)
+
+
+@pytest.mark.parametrize("instruction_set", target.available())
+@pytest.mark.parametrize(
+    ("family", "text"), [(family, text) for family, texts in FAMILIES.items() for text in texts], ids=lambda part: part
+)
+def test_equals_torch_on_integers(family: str, text: str, instruction_set: str) -> None:
+    problem = Problem.parse(text)
+    op, given = operation(problem), integers(problem)
+    with target.use(instruction_set), threads(2):
+        kernel = forward_pass.kernel_for(op, Strides.of(given.x, given.w, given.dy), "float32")
+        got = run(cpu, op, given)
+    assert kernel.startswith(family)
+    expected = torch_results(problem, given.map(lambda a: a.double())).map(lambda a: a.float())
+    assert_all_identical(got, expected, op, f"{text} on {instruction_set}")
+
+
+def test_the_cases_reach_what_they_name() -> None:
+    def bound(text: str) -> dict[str, int]:
+        problem = Problem.parse(text)
+        op, given = operation(problem), integers(problem)
+        with target.use(target.available()[-1]):
+            _, kernel = dense.bind(op, Strides.of(given.x, given.w, given.dy), "float32", target.current(), False)
+        names = dense.gemm.FIELDS.place
+        return {name: int(kernel.header[at]) for name, at in names.items()}
+
+    texts = FAMILIES["gemm"]
+    assert bound(texts[0])["chunks"] > 1 and bound(texts[1])["chunks"] > 1 and bound(texts[2])["chunks"] > 1
+    assert bound(texts[3])["channel_blocks"] > 1 and bound(texts[4])["channel_blocks"] > 1
+    assert bound("conv_transpose,n2,c4-6,x40,k96,s32,g2,bias")["lane_extent"] == 1
+
+
+def test_rows_are_read_in_place_only_where_neighbours_are_adjacent() -> None:
+    problem = Problem.parse("conv,c4-4,x9x20,k3x3,g4")
+    op, given = operation(problem), integers(problem)
+    assert rows.fits_direct(op, Strides.of(given.x, given.w, given.dy))
+    turned = given.x.transpose(2, 3).contiguous().transpose(2, 3)
+    assert not rows.fits_direct(op, Strides.of(turned, given.w, given.dy))

@@ -1,0 +1,104 @@
+"""The checked mode finds what it is for, and a call's threads, settings and memory stay within bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from problems import integers, operation
+from trous import TrousError
+from trous.backends import cpu
+from trous.backends.cpu import correlate, dense, direct, forward_pass, gemm, rows, run, target, weight_pass
+from trous.backends.cpu.tables import Strides
+from trous.problem import Problem
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "binder"),
+    [
+        ("conv,c3-5,x9x10,k3x3,p1", gemm.FIELDS, (dense, "bind")),
+        ("conv,c3-5,x9x10,k3x3,p1,g1", gemm.FIELDS, (dense, "bind")),
+        ("conv,c4-4,x9x10,k3x3,p1,g4", direct.FIELDS, (rows, "bind_direct")),
+    ],
+)
+@pytest.mark.parametrize("lie", ["in_y", "out_y"])
+def test_a_wrong_size_is_caught(text, fields, binder, lie, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell the kernel that the arrays are larger than they are: checked code turns every access outside away."""
+    problem = Problem.parse(text)
+    op, given = operation(problem), integers(problem)
+    module, name = binder
+    bind = getattr(module, name)
+
+    def lying(*arguments):
+        shape, bound = bind(*arguments)
+        bound.header[fields.place[lie]] += 3
+        bound.header[fields.place["steps_y"]] += 3
+        bound.header[fields.place.get("positions", fields.place["steps_y"])] += 3 * (10 if fields is gemm.FIELDS else 0)
+        return shape, bound
+
+    monkeypatch.setattr(module, name, lying)
+    monkeypatch.setenv("TROUS_CHECK", "1")
+    forward_pass._bound.cache_clear()
+    around = np.full(given.dy.numel() + 2000, 7.0, np.float32)
+    y = around[1000:-1000].reshape(tuple(given.dy.shape))
+    try:
+        with pytest.raises(RuntimeError, match="left its arrays"):
+            cpu.forward(op, given.x.numpy(), given.w.numpy(), None, y)
+    finally:
+        forward_pass._bound.cache_clear()
+    assert (around[:1000] == 7).all() and (around[-1000:] == 7).all()
+
+
+def test_a_wrong_size_is_caught_in_the_weight_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem.parse("conv,c3-5,x9x10,k3x3,p1")
+    op, given = operation(problem), integers(problem)
+    bind = weight_pass._bind
+
+    def lying(*arguments):
+        bound = bind(*arguments)
+        bound.header[correlate.FIELDS.place["in_y"]] += 3
+        return bound
+
+    monkeypatch.setattr(weight_pass, "_bind", lying)
+    monkeypatch.setenv("TROUS_CHECK", "1")
+    weight_pass._bound.cache_clear()
+    try:
+        with pytest.raises(RuntimeError, match="left its arrays"):
+            cpu.weight_grad(op, given.x, given.dy, given.w.clone())
+    finally:
+        weight_pass._bound.cache_clear()
+
+
+def test_threads_follow_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TROUS_NUM_THREADS", "3")
+    assert run.thread_count() == 3
+    with run.threads(5):
+        assert run.thread_count() == 5
+    monkeypatch.setenv("TROUS_NUM_THREADS", "none")
+    with pytest.raises(TrousError, match=r"TROUS_NUM_THREADS must be a number of threads, at least 1, got 'none'"):
+        run.thread_count()
+
+
+def test_an_unknown_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TROUS_CPU", "mmx")
+    with pytest.raises(TrousError, match="TROUS_CPU must be one of"):
+        target.current()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "conv,c64-64,x128x128,k3x3,d2,p2",
+        "conv,c512-256,x33x33,k3x3,d12,p12",
+        "conv_transpose,c512-256,x8x8,k4x4,s2,p1",
+        "conv_transpose,c1026-1,x224,k1024,s256",
+        "conv_transpose,c64-32,x32x32x32,k4x4x4,s2,p1",
+        "conv,c512-512,x2048,k3,d5,p5",
+    ],
+)
+def test_scratch_memory_stays_small(text: str) -> None:
+    """A few megabytes for a thread, whatever the size of the layer."""
+    problem = Problem.parse(text)
+    op, given = operation(problem), integers(problem)
+    _, bound = dense.bind(op, Strides.of(given.x, given.w, given.dy), "float32", target.current(), False)
+    assert bound.scratch < 4e6
