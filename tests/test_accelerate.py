@@ -93,6 +93,12 @@ def test_copies_and_files() -> None:
     assert_close(plain(x), model(x), terms=10000)
 
 
+def test_symbolic_trace() -> None:
+    model = trous.accelerate(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 2, 3)))
+    x = torch.rand(2, 3, 6, 7)
+    assert torch.equal(torch.fx.symbolic_trace(model)(x), model(x))
+
+
 def test_hooks_stay() -> None:
     layer = nn.Conv1d(1, 1, 1)
     seen = []

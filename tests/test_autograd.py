@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 import trous
-import trous.autograd
 from problems import HAND_PICKED, Arrays, Results, assert_all_identical, definition, integers, operation
 from test_functional import call
+from trous.autograd import operators
 from trous.entry import check
 from trous.problem import Problem, random_problems
 
-PROBLEMS = (*HAND_PICKED, *random_problems(5, 40, dtypes=("float32", "float64")))
+PROBLEMS = (*HAND_PICKED, *random_problems(5, 20, dtypes=("float32", "float64")))
 
 #: A spread for the derivatives that are checked against differences, small enough for a Jacobian.
 SMALL = (
@@ -46,6 +47,7 @@ def test_gradients_equal_the_definition(problem: Problem) -> None:
         assert torch.equal(dbias[0], given.dy.transpose(0, 1).flatten(1).sum(1))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # forward mode's own imports
 @pytest.mark.parametrize("text", SMALL)
 def test_first_and_second_derivatives_agree_with_differences(text: str) -> None:
     problem = Problem.parse(text)
@@ -56,7 +58,7 @@ def test_first_and_second_derivatives_agree_with_differences(text: str) -> None:
         x, w, bias = (*arrays, None)[:3]
         return call(problem, Arrays(x, w, bias, None))
 
-    assert torch.autograd.gradcheck(function, arrays)
+    assert torch.autograd.gradcheck(function, arrays, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(function, arrays)
 
 
@@ -74,8 +76,8 @@ def test_only_what_is_needed_is_computed_and_kept(needs: tuple[bool, ...], monke
     assert kept == [needs[1], needs[0]]
     calls = []
     for name in ("execute", "execute_weight_grad"):
-        original = getattr(trous.autograd, name)
-        monkeypatch.setattr(trous.autograd, name, lambda *a, n=name, f=original: (calls.append(n), f(*a))[1])
+        original = getattr(operators, name)
+        monkeypatch.setattr(operators, name, lambda *a, n=name, f=original: (calls.append(n), f(*a))[1])
     y.sum().backward()
     assert calls == ["execute"] * needs[0] + ["execute_weight_grad"] * needs[1]
     assert [a.grad is not None for a in arrays] == list(needs)
@@ -194,6 +196,53 @@ def test_autocast_does_what_torch_s_convolution_does(dtype: torch.dtype, to: tor
 def test_autocast_leaves_a_mix_with_float64_to_the_error() -> None:
     with torch.autocast("cpu"), pytest.raises(trous.TrousError, match="w must have the dtype of x, float64"):
         trous.conv(torch.rand(1, 1, 5, dtype=torch.float64), torch.rand(1, 1, 3))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # forward mode's own imports
+def test_forward_mode_and_forward_over_reverse() -> None:
+    x, w, bias = torch.rand(2, 3, 9), torch.rand(4, 3, 3), torch.rand(4)
+    directions = tuple(torch.rand_like(a) for a in (x, w, bias))
+    functions = trous.functional.conv1d, torch.nn.functional.conv1d
+    ours, theirs = (torch.func.jvp(f, (x, w, bias), directions) for f in functions)
+    torch.testing.assert_close(ours, theirs)
+
+    def product(function: Any) -> list[Any]:
+        """The Hessian of a scalar times a direction: the tangent of its gradient."""
+        with forward_ad.dual_level():
+            duals = [
+                forward_ad.make_dual(a.clone().requires_grad_(), d)
+                for a, d in zip((x, w), directions[:2], strict=False)
+            ]
+            gradients = torch.autograd.grad(function(*duals).pow(3).sum(), duals)
+            return [forward_ad.unpack_dual(g).tangent for g in gradients]
+
+    torch.testing.assert_close(product(functions[0]), product(functions[1]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("name", ["conv1d", "conv_transpose1d"])
+def test_torch_func(name: str) -> None:
+    """Gradients of each sample, layers side by side, Hessians."""
+    x, w, bias = torch.rand(5, 4, 7).double(), torch.rand(4, 2, 3).double(), torch.rand(4).double()
+    many = torch.rand(5, 4, 2, 3).double()
+
+    def results(module: Any) -> list[Any]:
+        def layer(x: Any, w: Any, bias: Any = None) -> Any:
+            return getattr(module, name)(x, w, bias, stride=2, groups=2)
+
+        def loss(w: Any, x: Any) -> Any:
+            return layer(x, w, bias).pow(3).sum()
+
+        return [
+            torch.func.vmap(layer, (0, None, None))(x[:, None], w, bias),
+            torch.func.vmap(layer, (None, 0, None))(x, many, bias),
+            torch.func.vmap(layer, (1, 0))(x[:, None].expand(-1, 5, -1, -1), many),
+            torch.func.vmap(torch.func.grad(loss), (None, 0))(w, x),
+            torch.func.vmap(torch.func.grad(loss), (0, 0))(many, x),
+            torch.func.hessian(loss)(w, x[0]),
+        ]
+
+    torch.testing.assert_close(results(trous.functional), results(torch.nn.functional))
 
 
 def test_inference_mode_and_no_grad() -> None:

@@ -15,7 +15,7 @@ from problems import HAND_PICKED, Arrays, definition, integers, operation
 from trous.arrays import is_channels_last
 from trous.problem import Problem, random_problems
 
-PROBLEMS = (*HAND_PICKED, *random_problems(4, 60, dtypes=("float32", "float64")))
+PROBLEMS = (*HAND_PICKED, *random_problems(4, 30, dtypes=("float32", "float64")))
 
 
 def call(problem: Problem, given: Arrays, **more: Any) -> Any:

@@ -101,6 +101,10 @@ def _run(x: Any, w: Any, bias: Any, *arguments: Any) -> Any:
         from trous.autograd import convolve
 
         return convolve(x, w, bias, arguments)
+    if hasattr(type(x), "__torch_function__"):  # a placeholder of torch.fx, for instance
+        from torch.overrides import handle_torch_function
+
+        return handle_torch_function(_run, (x,), x, w, bias, *arguments)
     bias = None if bias is None else _as_numpy("bias", bias)
     y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)

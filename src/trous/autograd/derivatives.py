@@ -1,0 +1,149 @@
+"""Derivatives of every order, in both modes, within the two operators.
+
+The tap plan is closed under the adjoint. `trous::run` has as gradient for x itself with `transposed` turned round, at
+the size of x, and as gradient for w `trous::weight_grad`; that one is linear in x and in dy, and both its gradients are
+`trous::run` again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from trous.autograd import operators  # noqa: F401 - defines torch.ops.trous
+
+
+def run(x: Tensor, w: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
+    """`trous::run` under every transformation of torch."""
+    if not _transforming():
+        return torch.ops.trous.run(x, w, bias, *geometry)
+    y = _Run.apply(x, w, _Rest(geometry))
+    return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def weight_grad(x: Tensor, dy: Tensor, *rest: Any) -> Tensor:
+    """`trous::weight_grad` under every transformation of torch."""
+    return _WeightGrad.apply(x, dy, _Rest(rest)) if _transforming() else torch.ops.trous.weight_grad(x, dy, *rest)
+
+
+def _transforming() -> bool:
+    """Whether forward mode or torch.func is at work, which a registered gradient does not serve."""
+    return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+def _keep(ctx: Any, first: Tensor, second: Tensor) -> None:
+    """Keep of two factors each that the other's gradient needs, and their sizes, which cost nothing."""
+    needs_first, needs_second, *_ = ctx.needs_input_grad
+    ctx.save_for_backward(first if needs_second else None, second if needs_first else None)
+    ctx.sizes = tuple(first.shape[2:]), tuple(second.shape[2:])
+
+
+def _run_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, w, _, _, *ctx.shared, ctx.transposed = inputs
+    _keep(ctx, x, w)
+
+
+def _run_backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    x, w = ctx.saved_tensors
+    size, kernel = ctx.sizes
+    dx = dw = dbias = None
+    if ctx.needs_input_grad[0]:
+        dx = run(dy, w, None, size, *ctx.shared, not ctx.transposed)
+    if ctx.needs_input_grad[1]:
+        pair = (dy, x) if ctx.transposed else (x, dy)
+        dw = weight_grad(*pair, kernel, *ctx.shared)
+    if ctx.needs_input_grad[2]:
+        dbias = dy.sum((0, *range(2, dy.ndim)))
+    return dx, dw, dbias, None, None, None, None, None, None
+
+
+def _weight_grad_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, dy, _, *ctx.shared = inputs
+    _keep(ctx, x, dy)
+
+
+def _weight_grad_backward(ctx: Any, ddw: Tensor) -> tuple[Tensor | None, ...]:
+    x, dy = ctx.saved_tensors
+    size, output_size = ctx.sizes
+    dx = ddy = None
+    if ctx.needs_input_grad[0]:
+        dx = run(dy, ddw, None, size, *ctx.shared, True)
+    if ctx.needs_input_grad[1]:
+        ddy = run(x, ddw, None, output_size, *ctx.shared, False)
+    return dx, ddy, None, None, None, None, None
+
+
+torch.library.register_autograd("trous::run", _run_backward, setup_context=_run_setup)
+torch.library.register_autograd("trous::weight_grad", _weight_grad_backward, setup_context=_weight_grad_setup)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """Arguments that are no tensors, as one thing: torch.func takes tuples apart and then loses count of them."""
+
+    values: tuple[Any, ...]
+
+
+class _Run(torch.autograd.Function):
+    """`trous::run` where an operator's registered gradient does not reach: forward mode and torch.func."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, w: Tensor, rest: _Rest) -> Tensor:
+        return torch.ops.trous.run(x, w, None, *rest.values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, w, ctx.rest = inputs
+        _run_setup(ctx, (x, w, None, *ctx.rest.values), output)
+        _keep_both(ctx, x, w)
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        return _run_backward(ctx, dy)[:3]
+
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor | None, dw: Tensor | None, _: None) -> Tensor:
+        x, w = ctx.saved_tensors
+        return _product_rule(lambda a, b: run(a, b, None, *ctx.rest.values), x, w, dx, dw)
+
+
+class _WeightGrad(torch.autograd.Function):
+    """The same for `trous::weight_grad`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, dy: Tensor, rest: _Rest) -> Tensor:
+        return torch.ops.trous.weight_grad(x, dy, *rest.values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, dy, ctx.rest = inputs
+        _weight_grad_setup(ctx, (x, dy, *ctx.rest.values), output)
+        _keep_both(ctx, x, dy)
+
+    @staticmethod
+    def backward(ctx: Any, ddw: Tensor) -> tuple[Tensor | None, ...]:
+        return _weight_grad_backward(ctx, ddw)[:3]
+
+    @staticmethod
+    def jvp(ctx: Any, dx: Tensor | None, ddy: Tensor | None, _: None) -> Tensor:
+        x, dy = ctx.saved_tensors
+        return _product_rule(lambda a, b: weight_grad(a, b, *ctx.rest.values), x, dy, dx, ddy)
+
+
+def _keep_both(ctx: Any, first: Tensor, second: Tensor) -> None:
+    """torch.func wants the same tensors kept for both directions."""
+    ctx.save_for_backward(first, second)
+    ctx.save_for_forward(first, second)
+
+
+def _product_rule(function: Any, a: Tensor, b: Tensor, da: Tensor | None, db: Tensor | None) -> Tensor:
+    parts = [function(*pair) for pair in ((da, b), (a, db)) if pair[0] is not None and pair[1] is not None]
+    return sum(parts[1:], parts[0])
