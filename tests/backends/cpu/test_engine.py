@@ -136,7 +136,7 @@ def test_compiling_is_quick(text: str, cache: Path, monkeypatch: pytest.MonkeyPa
     [
         (gemm, gemm.Shape("float32", 16, 14, 2, True, 2)),
         (gemm, gemm.Shape("float64", 8, 14, 2, False, row_stride=80)),
-        (direct, direct.Shape("float32", 16, 1, 4, 2)),
+        (direct, direct.Shape("float32", 16, 1, 4, 2, 1)),
         (channelwise, channelwise.Shape("float32", 16, 4, 4, True)),
         (correlate, correlate.Shape("float32", 16, 6, 4, True, True)),
     ],

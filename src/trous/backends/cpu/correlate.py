@@ -122,6 +122,6 @@ class _Correlate:
                 value = rows.vector(step + k.tile_steps * r, shape.lanes)
                 for accumulator, column in zip(accumulators, loaded, strict=True):
                     accumulator.multiply_add(value, column)
-        for r, accumulators in enumerate(tile):
-            for c, accumulator in enumerate(accumulators):
-                self.sums[r * shape.columns + c] = fn.sum_lanes(accumulator.get())
+        totals = [accumulator.get() for accumulators in tile for accumulator in accumulators]
+        for first in range(0, len(totals), shape.lanes):
+            self.sums.set_vector(first, fn.sum_lanes(totals[first : first + shape.lanes]))

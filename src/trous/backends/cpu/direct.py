@@ -42,11 +42,13 @@ class Shape:
     rows: int  #: output channels of a group
     vectors: int
     interleaved: int
+    step: int  #: inputs between neighbouring outputs
     checked: bool = False
 
     @property
     def name(self) -> str:
-        return f"direct_{self.element}_{self.rows}x{self.vectors}x{self.lanes}_p{self.interleaved}_{'01'[self.checked]}"
+        tile = f"{self.rows}x{self.vectors}x{self.lanes}"
+        return f"direct_{self.element}_{tile}_p{self.interleaved}_s{self.step}_{'01'[self.checked]}"
 
 
 def build(shape: Shape) -> str:
@@ -90,15 +92,18 @@ class _Direct:
         """`masks[vector][slot]`: which lanes of a row's vector the slot finds inside. One spare, for the last block."""
         k, fn, lanes = self.k, self.fn, self.shape.lanes
         with fn.loop(0, k.row_vectors + 1) as vector, fn.loop(0, k.slot_count) as slot:
-            edge = vector * lanes + self.slots[slot * SLOT + 2]
-            self.masks[vector * k.slot_count + slot] = fn.bits(0 - edge, k.in_x - edge, lanes)
+            step = self.shape.step
+            edge = vector * (lanes * step) + self.slots[slot * SLOT + 2]
+            low, high = ((fn.max(n, 0) + (step - 1)) // step for n in (0 - edge, k.in_x - edge))
+            self.masks[vector * k.slot_count + slot] = fn.bits(low, high, lanes)
 
     def row(self, line: Array, w: Array, out: Array, group: Int, phase: Int) -> None:
         """One phase of an output row: whole blocks, then what is left in narrower ones."""
         k, fn, shape = self.k, self.fn, self.shape
         whole = k.steps_x // (shape.vectors * shape.lanes) * shape.vectors
         with fn.loop(0, whole, shape.vectors) as vector:
-            first, last = vector * shape.lanes, (vector + shape.vectors) * shape.lanes - 1
+            first = vector * (shape.lanes * shape.step)
+            last = first + (shape.vectors * shape.lanes * shape.step - 1)
             inner = (first + k.low_x >= 0) & (last + k.high_x < k.in_x)
             with fn.either(inner) as (then, otherwise):
                 with then:
@@ -116,7 +121,8 @@ class _Direct:
         k, fn, shape = self.k, self.fn, self.shape
         tiles = [self.accumulators(vectors, group) for _ in range(shape.interleaved)]
         first = vector * shape.lanes
-        self.sum_taps(tiles, line.at(first), w, phase, self.masks.at(vector * k.slot_count) if masked else None)
+        masks = self.masks.at(vector * k.slot_count) if masked else None
+        self.sum_taps(tiles, line.at(first * shape.step), w, phase, masks)
         for r in range(shape.rows):
             target = out.at(k.y_c * r + first * shape.interleaved)
             for v in range(vectors):
@@ -147,11 +153,11 @@ class _Direct:
                     source, weight = inputs.at(live[0]), weights.at(live[2])
                     scalars = [fn.splat(weight[k.w_out * r], shape.lanes) for r in range(shape.rows)]
                     for v in range(len(tile[0])):
+                        edge = v * shape.lanes * shape.step
                         if masks is None:
-                            value = source.vector(v * shape.lanes, shape.lanes)
+                            value = source.strided(edge, shape.step, shape.lanes)
                         else:
-                            value = source.masked(
-                                v * shape.lanes, fn.mask(masks[k.slot_count * v + live[3]], shape.lanes)
-                            )
+                            mask = fn.mask(masks[k.slot_count * v + live[3]], shape.lanes)
+                            value = source.spread(edge, shape.step, mask)
                         for r, scalar in enumerate(scalars):
                             tile[r][v].multiply_add(scalar, value)

@@ -191,6 +191,14 @@ class Array:
     def set_vector(self, index: Any, value: ll.Value) -> None:
         self.fn.builder.store(value, self._place(index, value.type.count), align=BYTES[self.element])
 
+    def strided(self, index: Any, stride: int, lanes: int) -> ll.Value:
+        """Lanes `index + lane*stride`, picked from `stride` whole vectors: `stride - 1` elements more are read."""
+        whole = self.vector(index, lanes * stride)
+        if stride == 1:
+            return whole
+        picked = ll.Constant(ll.VectorType(I32, lanes), [lane * stride for lane in range(lanes)])
+        return self.fn.builder.shuffle_vector(whole, ll.Constant(whole.type, ll.Undefined), picked)
+
     def masked(self, index: Any, mask: ll.Value) -> ll.Value:
         """The lanes that `mask` names, zeros elsewhere; lanes left out are not touched."""
         kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
@@ -202,6 +210,10 @@ class Array:
         pointer, mask = self._masked_place(index, None, mask)
         name = f"llvm.masked.store.{_suffix(value.type)}.p0"
         self.fn.call(name, ll.VoidType(), [value, pointer, self._align(), mask])
+
+    def spread(self, index: Any, stride: int, mask: ll.Value) -> ll.Value:
+        """`masked` for neighbours, `gather` for others."""
+        return self.masked(index, mask) if stride == 1 else self.gather(index, stride, mask)
 
     def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
         """Lanes `index + lane*stride` where `mask`, zeros elsewhere; a vector for the stride places each lane."""
@@ -318,14 +330,34 @@ class Function:
 
     # Vectors
 
-    def sum_lanes(self, vector: ll.Value) -> ll.Value:
-        """Sum of a vector's lanes, in an order that depends on their number only."""
-        kind = vector.type
-        name = f"llvm.vector.reduce.fadd.{_suffix(kind)}"
-        callee = self.module.globals.get(name)
-        if callee is None:
-            callee = ll.Function(self.module, ll.FunctionType(kind.element, [kind.element, kind]), name)
-        return self.builder.call(callee, [ll.Constant(kind.element, 0.0), vector], fastmath=("reassoc",))
+    def sum_lanes(self, vectors: Sequence[ll.Value]) -> ll.Value:
+        """One vector whose lane `v` is the sum of the lanes of `vectors[v]`, for at most as many vectors as lanes.
+
+        Pairs are merged and added, half of either at a time, so that a sum costs three instructions.
+        """
+        lanes = vectors[0].type.count
+        level, width = list(vectors), 1
+        while width < lanes:
+            if len(level) % 2:
+                level.append(level[-1])
+            if len(level) == 2 and level[0] is level[1]:
+                level = level[:1]
+            pairs = [(level[i], level[min(i + 1, len(level) - 1)]) for i in range(0, len(level), 2)]
+            level = [self._halves(a, b, width) for a, b in pairs]
+            width *= 2
+        return level[0]
+
+    def _halves(self, a: ll.Value, b: ll.Value, width: int) -> ll.Value:
+        """Sums of neighbouring stretches of `width` lanes, those of `a` and `b` in turn."""
+        lanes = a.type.count
+        picked = []
+        for half in (0, width):
+            index = []
+            for start in range(0, lanes, 2 * width):
+                index += [start + half + lane for lane in range(width)]
+                index += [lanes + start + half + lane for lane in range(width)]
+            picked.append(self.builder.shuffle_vector(a, b, ll.Constant(ll.VectorType(I32, lanes), index)))
+        return self.builder.fadd(*picked)
 
     def splat(self, scalar: ll.Value, lanes: int) -> ll.Value:
         kind = ll.VectorType(scalar.type, lanes)

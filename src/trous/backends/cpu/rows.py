@@ -15,9 +15,9 @@ from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import SLOT
 from trous.backends.operation import Operation
 
-#: Output channels of a group up to which reading inputs in place beats copying them, phases stored side by side, and
-#: output rows in one work item.
-CHANNELS, INTERLEAVE, ROWS = 4, 4, 16
+#: Output channels of a group up to which reading inputs in place beats copying them; phases stored side by side, or
+#: inputs stepped over, at most; output rows in one work item.
+CHANNELS, STEPS, ROWS = 4, 4, 16
 
 
 def fits_direct(operation: Operation, strides: Strides) -> bool:
@@ -25,8 +25,8 @@ def fits_direct(operation: Operation, strides: Strides) -> bool:
     axis = operation.bound.axes[-1].plan
     return (
         operation.out_channels // operation.groups <= CHANNELS
-        and axis.up <= INTERLEAVE
-        and axis.down == 1
+        and axis.up <= STEPS
+        and axis.down <= STEPS
         and strides.x[-1] == strides.y[-1] == 1
     )
 
@@ -42,7 +42,7 @@ def bind_direct(
     # Sums fit the registers beside one weight of each channel and a vector loaded.
     most = max(1, (target.registers - 2 - rows) // (rows * interleaved))
     vectors = min(most, 4)
-    shape = direct.Shape(element, lanes, rows, vectors, interleaved, checked)
+    shape = direct.Shape(element, lanes, rows, vectors, interleaved, taps.axes[2].plan.down, checked)
     row_vectors = ceil(steps[2] / lanes)
     numbers = _row_numbers(taps, operation) | {
         "groups": operation.groups,

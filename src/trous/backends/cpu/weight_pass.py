@@ -43,18 +43,28 @@ def _bound(
 
 
 def _shape(operation: Operation, strides: Strides, element: str, target: Target, checked: bool) -> correlate.Shape:
-    rows, columns = (6, 4) if target.registers >= 32 else (3, 3)
     outs, ins = (n // operation.groups for n in (operation.out_channels, operation.in_channels))
+    rows, columns = _tile(outs, ins, target.registers)
     axis = operation.bound.axes[-1].plan
     return correlate.Shape(
         element,
         target.lanes(BYTES[element]),
-        min(rows, outs),
-        min(columns, ins),
+        rows,
+        columns,
         strides.x[-1] * axis.down == 1,
         strides.y[-1] * axis.up == 1,
         checked,
     )
+
+
+def _tile(outs: int, ins: int, registers: int) -> tuple[int, int]:
+    """Rows and columns of accumulators: as square as the channels allow, in the registers beside a row and the columns
+    loaded."""
+    largest = 6 if registers >= 32 else 3
+    rows = min(outs, largest)
+    if ins < largest:
+        rows = min(outs, 2 * largest, (registers - 2 - ins) // ins)
+    return rows, min(ins, 2 * largest, (registers - 2) // (rows + 1))
 
 
 def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bound:
@@ -72,8 +82,8 @@ def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bou
     phases, entries, chunks = _tables(taps, slots_each)
     most_phases = max(c[3] for c in chunks)
     most = max(slots_each * in_block, most_phases * out_block)
-    rounded = ceil(positions / shape.lanes) * shape.lanes
-    tile_steps = min(rounded, max(4 * shape.lanes, BLOCK_CHANNELS * TILE_STEPS // most // shape.lanes * shape.lanes))
+    vectors = max(4, min(ceil(positions / shape.lanes), BLOCK_CHANNELS * TILE_STEPS // (most * shape.lanes)))
+    tile_steps = (vectors | 1) * shape.lanes  # rows an even number of cache lines apart would compete for the same ones
     numbers = {
         "chunks": len(chunks),
         "in_blocks": in_blocks,
@@ -92,7 +102,7 @@ def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bou
     lengths = {
         "inputs": ((slots_each * in_block + shape.columns) * tile_steps, BYTES[shape.element]),
         "outputs": ((most_phases * out_block + shape.rows) * tile_steps, BYTES[shape.element]),
-        "sums": (shape.rows * shape.columns, BYTES[shape.element]),
+        "sums": (shape.rows * shape.columns + shape.lanes, BYTES[shape.element]),
         "runs": ((tile_steps + 1) * RUN, 8),
         "in_copies": (slots_each * 2 * (tile_steps + 1) * COPY, 8),
         "in_places": (slots_each, 8),
