@@ -18,6 +18,9 @@ from trous.backends.operation import Operation
 WEIGHT_BYTES, SUM_BYTES = 1 << 20, 1 << 19
 CHUNK_STEPS, CHUNK_SLOTS, CHUNK_CHANNELS = 6144, 256, 512
 LARGEST_INTERLEAVE = 8
+#: Bytes of inputs that are copied at a time, where the layer has so many positions: the longer a stretch of a row is
+#: read in one go, the less often memory is waited for.
+SPAN_BYTES, SPAN_TILES = 3 << 17, 8
 #: Items that the work is cut into at least, so that threads share it evenly.
 ITEMS = 16
 #: Positions of an item that pay for packing the weights of a long reduction.
@@ -48,14 +51,16 @@ def bind(
     virtual_groups = groups * (per_group if fold else 1)
     blocks = virtual_groups * channel_blocks
     position_tiles = ceil(positions / shape.positions)
-    tile_sums = shape.interleaved * shape.positions * shape.channels
-    kept = tiles_per_block * phases * tile_sums * BYTES[element]
-    tiles_per_item = max(1, min(position_tiles, position_tiles * blocks // ITEMS))
+    tiles = _tiles_per_span(shape, chunks, position_tiles, position_tiles * blocks)
+    span, spans = tiles * shape.positions, ceil(position_tiles / tiles)
+    span_sums = shape.interleaved * span * shape.channels
+    kept = tiles_per_block * phases * span_sums * BYTES[element]
+    spans_per_item = max(1, min(spans, spans * blocks // ITEMS))
     if len(chunks) > 1:
         # Weights are packed again for every item, so an item should have many positions to use them on.
-        tiles_per_item = max(tiles_per_item, ceil(POSITIONS / shape.positions))
-        tiles_per_item = max(1, min(tiles_per_item, position_tiles, SUM_BYTES // kept))
-    items_per_block = ceil(position_tiles / tiles_per_item)
+        spans_per_item = max(spans_per_item, ceil(POSITIONS / span))
+        spans_per_item = max(1, min(spans_per_item, spans, SUM_BYTES // kept))
+    items_per_block = ceil(spans / spans_per_item)
 
     y, w = strides.spatial("y"), strides.spatial("w")
     numbers = sides(taps, operation) | {
@@ -64,8 +69,9 @@ def bind(
         "tiles_per_block": tiles_per_block,
         "channel_blocks": channel_blocks,
         "positions": positions,
-        "position_tiles": position_tiles,
-        "tiles_per_item": tiles_per_item,
+        "span": span,
+        "spans": spans,
+        "spans_per_item": spans_per_item,
         "items_per_block": items_per_block,
         "chunks": len(chunks),
         "phases": phases,
@@ -76,7 +82,7 @@ def bind(
         "bias_group": 1 if fold else per_group,
         "bias_lane": 0 if fold else 1,
         "panel": panel,
-        "tile_sums": tile_sums,
+        "span_sums": span_sums,
     }
     numbers["w_sub"], numbers["w_lane"] = (numbers["w_out"], w[2]) if fold else (0, numbers["w_out"])
     del numbers["w_out"]
@@ -87,8 +93,9 @@ def bind(
         "chunk_list": table(chunks, gemm.CHUNK),
         "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
     }
-    unfinished = tiles_per_item * tiles_per_block * phases if len(chunks) > 1 else 1
-    scratch, numbers_at = _scratch(shape, chunks, most, tiles_per_block * panel, unfinished * tile_sums, phases)
+    unfinished = spans_per_item * tiles_per_block * phases if len(chunks) > 1 else 1
+    sums = unfinished * span_sums
+    scratch, numbers_at = _scratch(shape, chunks, span, most, tiles_per_block * panel, sums, phases)
     return shape, Bound(gemm.FIELDS.pack(numbers | numbers_at), tables, blocks * items_per_block, scratch)
 
 
@@ -180,19 +187,32 @@ def _entry_tables(
     return table(rows, gemm.ENTRY), np.array(starts, np.int64), max(most, 1)
 
 
+def _tiles_per_span(shape: gemm.Shape, chunks: list[tuple[int, int, int, int]], tiles: int, work: int) -> int:
+    """Tiles whose inputs are copied together; fewer where `work`, the number of all tiles, is soon shared out."""
+    kept = max(c[1] * (c[3] if shape.positions_along_vectors else shape.row_stride) for c in chunks)
+    fitting = SPAN_BYTES // max(1, kept * shape.positions * BYTES[shape.element])
+    return max(1, min(fitting, tiles, work // ITEMS, SPAN_TILES))
+
+
 def _scratch(
-    shape: gemm.Shape, chunks: list[tuple[int, int, int, int]], entries: int, weights: int, sums: int, phases: int
+    shape: gemm.Shape,
+    chunks: list[tuple[int, int, int, int]],
+    span: int,
+    entries: int,
+    weights: int,
+    sums: int,
+    phases: int,
 ) -> tuple[int, dict[str, int]]:
     """Bytes of scratch for one thread, and where its parts lie."""
     slots, channels = max(c[1] for c in chunks), max(c[3] for c in chunks)
-    tile = shape.positions * (channels if shape.positions_along_vectors else shape.row_stride)
+    kept = span * (channels if shape.positions_along_vectors else shape.row_stride)
     item = BYTES[shape.element]
     lengths = {
         "weights": (weights, item),
-        "inputs": (slots * tile, item),
+        "inputs": (slots * kept, item),
         "sums": (sums, item),
-        "runs": ((shape.positions + 1) * RUN, 8),
-        "copies": (slots * (shape.positions + shape.vectors) * COPY + COPY, 8),
+        "runs": ((span + 1) * RUN, 8),
+        "copies": (slots * (span + span // shape.lanes) * COPY + COPY, 8),
         "places": (slots + 1, 8),
         "pairs": ((entries + 1) * gemm.PAIR, 8),
         "pair_at": (phases * shape.interleaved + 1, 8),

@@ -25,18 +25,20 @@ from trous.backends.cpu.tiles import SLOT, AlongChannels, AlongPositions, Copies
 #: Records of the tables, in 64-bit words: entries (place in the panels, slot, place in the weight, first lane, lane
 #: after the last), chunks (first slot, slots, first channel, channels), phases, pairs (see `find_pairs`).
 ENTRY, CHUNK, PHASE, PAIR = 5, 4, 3, 2
+#: Channels by which the weights asked for run ahead of those packed: they lie too far apart for the processor to guess.
+AHEAD = 4
 
 FIELDS = Fields(
     numbers=(
         *("groups_per_input", "channel_tiles", "tiles_per_block", "channel_blocks"),
-        *("positions", "position_tiles", "tiles_per_item", "items_per_block", "chunks", "phases"),
+        *("positions", "span", "spans", "spans_per_item", "items_per_block", "chunks", "phases"),
         *("out_channels", "lane_extent"),
         *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
         *("w_group", "w_sub", "w_lane", "w_in"),
         *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
-        *("bias_group", "bias_lane", "panel", "tile_sums"),
+        *("bias_group", "bias_lane", "panel", "span_sums"),
     ),
     arrays=("x", "w", "bias", "y", "slots", "entries", "entry_at", "chunk_list", "phase_list"),
     scratch=("weights", "inputs", "sums", "runs", "copies", "places", "pairs", "pair_at"),
@@ -104,8 +106,8 @@ class _Gemm:
         packed = Variable(fn, -1)  # the channel block whose weights lie in the panels
         with fn.loop(k.begin, k.end) as item:
             block = item // k.items_per_block
-            first_tile = item % k.items_per_block * k.tiles_per_item
-            last_tile = fn.min(first_tile + k.tiles_per_item, k.position_tiles)
+            first_span = item % k.items_per_block * k.spans_per_item
+            last_span = fn.min(first_span + k.spans_per_item, k.spans)
             group = block // k.channel_blocks
             first = block % k.channel_blocks * k.tiles_per_block
             count = fn.min(k.tiles_per_block, k.channel_tiles - first)
@@ -114,16 +116,19 @@ class _Gemm:
                 with fn.when(packed.get().differs(number)):
                     self.pack_weights(group, first, count, chunk)
                     packed.set(number)
-                with fn.loop(first_tile, last_tile) as tile:
-                    self.runs.find(tile, shape.positions)
+                with fn.loop(first_span, last_span) as span:
+                    self.runs.find(span, k.span)
                     self.pack_inputs(group, chunk)
                     self.find_pairs(chunk)
                     with fn.loop(0, count) as part, fn.loop(0, k.phases) as phase:
-                        kept = ((tile - first_tile) * k.tiles_per_block + part) * k.phases + phase
-                        sums = self.sums.at(fn.choose(k.chunks > 1, kept, 0) * k.tile_sums)
+                        kept = ((span - first_span) * k.tiles_per_block + part) * k.phases + phase
+                        sums = self.sums.at(fn.choose(k.chunks > 1, kept, 0) * k.span_sums)
                         panels = self.weights.at(part * k.panel)
                         with fn.loop(0, shape.interleaved) as inner:
-                            self.multiply(panels, phase * shape.interleaved + inner, inner, chunk, sums)
+                            taps = phase * shape.interleaved + inner
+                            tile = sums.at(inner * k.span * shape.channels)
+                            with fn.loop(0, self.runs.steps.get(), shape.positions) as position:
+                                self.multiply(panels, taps, position, chunk, tile)
                         with fn.when((chunk + 1).equals(k.chunks)):
                             self.store(group, (first + part) * shape.channels, phase, sums)
         return k.finish()
@@ -148,6 +153,8 @@ class _Gemm:
         begin, end = self.entry_at[chunk * phases], self.entry_at[chunk * phases + phases]
         with fn.loop(0, count) as part, fn.loop(0, channels) as channel:
             base = (first + part) * shape.channels
+            with fn.loop(base, base + shape.channels) as ahead:
+                source.prefetch((start + channel + AHEAD) * k.w_in + ahead * k.w_lane)
             with fn.loop(begin, end) as entry:
                 tap = self.entries.at(entry * ENTRY)
                 panel = self.weights.at(part * k.panel + (tap[0] * channels + channel) * shape.channels)
@@ -164,9 +171,9 @@ class _Gemm:
         first, slots = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
         start, channels = self.channel_range(chunk)
         if shape.positions_along_vectors:
-            way: AlongPositions | AlongChannels = AlongPositions(shape.positions, channels)
+            way: AlongPositions | AlongChannels = AlongPositions(k.span, channels)
         else:
-            way = AlongChannels(shape.rows, shape.row_stride, channels)
+            way = AlongChannels(k.span, shape.row_stride, channels)
         self.copies.find(self.slots.at(first * SLOT), slots, way)
         source = self.x.at(group // k.groups_per_input * k.x_group + start * k.x_c)
         way.carry_out(self.copies, source, self.inputs)
@@ -175,7 +182,7 @@ class _Gemm:
         """For each phase the live taps as (panel offset, input offset)."""
         k, fn, shape = self.k, self.fn, self.shape
         _, channels = self.channel_range(chunk)
-        keep = shape.positions * channels if shape.positions_along_vectors else fn.number(shape.rows * shape.row_stride)
+        keep = k.span * (channels if shape.positions_along_vectors else shape.row_stride)
         count = Variable(fn, 0)
         with fn.loop(0, k.phases * shape.interleaved) as phase:
             self.pair_at[phase] = count.get()
@@ -191,51 +198,53 @@ class _Gemm:
 
     # The product
 
-    def multiply(self, panels: Array, phase: Int, inner: Int, chunk: Int, sums: Array) -> None:
+    def multiply(self, panels: Array, phase: Int, position: Int, chunk: Int, sums: Array) -> None:
         """Sums of one phase of a tile; a tile with no more steps than one vector holds multiplies no more than that."""
         fn, shape = self.fn, self.shape
         if shape.positions_along_vectors:
-            with fn.either(self.runs.steps.get() <= shape.lanes) as (then, otherwise):
+            with fn.either(self.runs.steps.get() - position <= shape.lanes) as (then, otherwise):
                 with then:
-                    self.multiply_vectors(1, panels, phase, inner, chunk, sums)
+                    self.multiply_vectors(1, panels, phase, position, chunk, sums)
                 with otherwise:
-                    self.multiply_vectors(shape.vectors, panels, phase, inner, chunk, sums)
+                    self.multiply_vectors(shape.vectors, panels, phase, position, chunk, sums)
         else:
-            self.multiply_vectors(shape.vectors, panels, phase, inner, chunk, sums)
+            self.multiply_vectors(shape.vectors, panels, phase, position, chunk, sums)
 
-    def multiply_vectors(self, vectors: int, panels: Array, phase: Int, inner: Int, chunk: Int, sums: Array) -> None:
-        fn, shape = self.fn, self.shape
+    def multiply_vectors(self, vectors: int, panels: Array, phase: Int, position: Int, chunk: Int, sums: Array) -> None:
+        k, fn, shape = self.k, self.fn, self.shape
         _, channels = self.channel_range(chunk)
         tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)] for _ in range(shape.rows)]
-        width = shape.vectors * shape.lanes
-        kept = sums.at(inner * (shape.rows * width))
+        if shape.positions_along_vectors:
+            kept = [sums.at(k.span * r + position) for r in range(shape.rows)]
+        else:
+            kept = [sums.at((position + r) * shape.channels) for r in range(shape.rows)]
         with fn.either(chunk.equals(0)) as (then, otherwise):
             with then:
                 for row in tile:
                     for accumulator in row:
                         accumulator.clear()
             with otherwise:
-                for r, row in enumerate(tile):
+                for row, line in zip(tile, kept, strict=True):
                     for v, accumulator in enumerate(row):
-                        accumulator.set(kept.vector(r * width + v * shape.lanes, shape.lanes))
+                        accumulator.set(line.vector(v * shape.lanes, shape.lanes))
         with fn.loop(self.pair_at[phase], self.pair_at[phase + 1]) as number:
             pair = self.pairs.at(number * PAIR)
             weights, inputs = panels.at(pair[0]), self.inputs.at(pair[1])
             with fn.loop(0, channels) as channel:
                 if shape.positions_along_vectors:
                     broadcast, row_step = weights.at(channel * shape.rows), 1
-                    along = inputs.at(channel * width)
+                    along = inputs.at(channel * k.span + position)
                 else:
-                    broadcast, row_step = inputs.at(channel), shape.row_stride
-                    along = weights.at(channel * width)
+                    broadcast, row_step = inputs.at(position * shape.row_stride + channel), shape.row_stride
+                    along = weights.at(channel * shape.channels)
                 loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
                 for r, row in enumerate(tile):
                     scalar = fn.splat(broadcast[r * row_step], shape.lanes)
                     for v, accumulator in enumerate(row):
                         accumulator.multiply_add(scalar, loaded[v])
-        for r, row in enumerate(tile):
+        for row, line in zip(tile, kept, strict=True):
             for v, accumulator in enumerate(row):
-                kept.set_vector(r * width + v * shape.lanes, accumulator.get())
+                line.set_vector(v * shape.lanes, accumulator.get())
 
     # Results
 
@@ -257,37 +266,30 @@ class _Gemm:
 
     def store_positions(self, run: Array, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        phases, width = shape.interleaved, shape.vectors * shape.lanes
+        phases, lanes = shape.interleaved, shape.lanes
         start = run[0] * phases
         if phases == 1:  # one phase at a time: neighbours are `up_x` outputs apart
             stop = start + fn.min(run[1], (fn.max(left, 0) + k.up_x - 1) // k.up_x)
         else:
             stop = start + fn.min(run[1] * phases, left)
         step = k.y_x * k.up_x if phases == 1 else k.y_x
-        masks = [
-            fn.mask(fn.bits(start - edge, stop - edge, shape.lanes), shape.lanes)
-            for edge in range(0, width * phases, shape.lanes)
-        ]
-        with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
-            bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], shape.lanes)
-            out = line.at((channel + row) * k.y_c - start * step)
-            for vector in range(shape.vectors):
-                values = [
-                    fn.builder.fadd(
-                        sums.vector((p * shape.rows + row) * width + vector * shape.lanes, shape.lanes), bias
-                    )
-                    for p in [fn.number(p) for p in range(phases)]
-                ]
-                for part, value in enumerate(fn.interleave(values)):
-                    number = vector * phases + part
+        with fn.loop(run[0] // lanes * lanes, run[0] + run[1], lanes) as edge:
+            places = [edge * phases + part * lanes for part in range(phases)]
+            masks = [fn.mask(fn.bits(start - place, stop - place, lanes), lanes) for place in places]
+            with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
+                bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], lanes)
+                values = [sums.vector((row + p * shape.rows) * k.span + edge, lanes) for p in range(phases)]
+                out = line.at((channel + row) * k.y_c)
+                for place, mask, value in zip(
+                    places, masks, fn.interleave([fn.builder.fadd(value, bias) for value in values]), strict=True
+                ):
                     if shape.contiguous_y:
-                        out.set_masked(number * shape.lanes, value, masks[number])
+                        out.set_masked(place - start, value, mask)
                     else:
-                        out.scatter(step * (number * shape.lanes), step, value, masks[number])
+                        out.scatter((place - start) * step, step, value, mask)
 
     def store_channels(self, run: Array, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        width = shape.vectors * shape.lanes
         with fn.loop(0, run[1]) as lane:
             # `lane_extent` is 0 for channels; for phases in their place the row may end amid them.
             here = left - lane * k.up_x
@@ -300,7 +302,7 @@ class _Gemm:
                     with fn.when(bits.differs(0)):
                         mask = fn.mask(bits, shape.lanes)
                         bias = self.bias.gather(group * k.bias_group + first * k.bias_lane, k.bias_lane, mask)
-                        value = sums.vector((run[0] + lane) * width + vector * shape.lanes, shape.lanes)
+                        value = sums.vector((run[0] + lane) * shape.channels + vector * shape.lanes, shape.lanes)
                         value = fn.builder.fadd(value, bias)
                         if shape.contiguous_y:
                             out.set_masked(first * k.y_c, value, mask)

@@ -215,6 +215,12 @@ class Array:
         """`masked` for neighbours, `gather` for others."""
         return self.masked(index, mask) if stride == 1 else self.gather(index, stride, mask)
 
+    def prefetch(self, index: Any) -> None:
+        """Ask for an element that will soon be read; it need not exist."""
+        place = self._pointer(self.fn.number(index) + self.offset)
+        levels = [ll.Constant(I32, n) for n in (0, 3, 1)]  # to read, near, as data
+        self.fn.call("llvm.prefetch.p0", ll.VoidType(), [place, *levels])
+
     def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
         """Lanes `index + lane*stride` where `mask`, zeros elsewhere; a vector for the stride places each lane."""
         kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)

@@ -28,7 +28,7 @@ class Runs:
     def __getitem__(self, number: Int) -> Array:
         return self.table.at(number * RUN)
 
-    def find(self, tile: Int, length: Int | int) -> None:
+    def find(self, tile: Int, length: Int) -> None:
         """Cut tile number `tile` of `length` steps into runs."""
         k, fn = self.k, self.fn
         first = tile * length
@@ -139,7 +139,7 @@ class AlongPositions(_Note):
     Behind the last step of a short tile, its last vector is filled with zeros.
     """
 
-    def __init__(self, length: Int | int, channels: Int):
+    def __init__(self, length: Int, channels: Int):
         self.length, self.channels = length, channels
 
     def __call__(self, copies: Copies, run: Array, source: Int, low: Int, high: Int, place: Int) -> None:
@@ -158,18 +158,23 @@ class AlongPositions(_Note):
             origin, row = source.at(channel * side.channel_stride()), target.at(channel * self.length)
             with fn.loop(0, copies.count.get()) as number:
                 copy = copies.table.at(number * COPY)
-                read, kept = fn.mask(copy[2], side.lanes), fn.mask(copy[3], side.lanes)
                 if side.contiguous:
-                    value = origin.masked(copy[0], read)
+                    whole = (copy[2] & copy[3]).equals((1 << side.lanes) - 1)
+                    with fn.either(whole) as (then, otherwise):
+                        with then:
+                            row.set_vector(copy[1], origin.vector(copy[0], side.lanes))
+                        with otherwise:
+                            read, kept = fn.mask(copy[2], side.lanes), fn.mask(copy[3], side.lanes)
+                            row.set_masked(copy[1], origin.masked(copy[0], read), kept)
                 else:
-                    value = origin.gather(copy[0], side.step_stride(), read)
-                row.set_masked(copy[1], value, kept)
+                    read, kept = fn.mask(copy[2], side.lanes), fn.mask(copy[3], side.lanes)
+                    row.set_masked(copy[1], origin.gather(copy[0], side.step_stride(), read), kept)
 
 
 class AlongChannels(_Note):
     """Tiles `[slot][step][channel]`, `row_stride` apart: vectors run over channels. `length` steps in a tile."""
 
-    def __init__(self, length: int, row_stride: int, channels: Int):
+    def __init__(self, length: Int, row_stride: int, channels: Int):
         self.length, self.row_stride, self.channels = length, row_stride, channels
 
     def __call__(self, copies: Copies, run: Array, source: Int, low: Int, high: Int, place: Int) -> None:
