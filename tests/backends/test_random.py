@@ -5,7 +5,7 @@ A failing test is named by its problem, `conv,c3-4,x9,k3,...`, which is all that
 
 from __future__ import annotations
 
-import zlib
+import threading
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,7 @@ from problems import (
     torch_results,
 )
 from trous.backends import BACKENDS, Operation, cpu, loops, name_of, tensors
+from trous.backends.cpu import run as cpu_run
 from trous.backends.cpu import target
 from trous.backends.cpu.run import threads
 from trous.problem import Problem, random_problems
@@ -35,12 +36,7 @@ INSTRUCTION_SETS = target.available()
 
 @pytest.fixture(autouse=True)
 def _no_work_is_too_small_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trous.backends.cpu.run.SMALL", 0)
-
-
-def instruction_set_of(problem: Problem) -> str:
-    """One for each problem, so that a run of the suite touches them all in equal parts; the slow test takes all."""
-    return INSTRUCTION_SETS[zlib.crc32(str(problem).encode()) % len(INSTRUCTION_SETS)]
+    monkeypatch.setattr(cpu_run, "SMALL", 0)
 
 
 def assert_cpu_identical(op: Operation, given: Arrays, expected: Results, instruction_set: str, what: object) -> None:
@@ -50,24 +46,31 @@ def assert_cpu_identical(op: Operation, given: Arrays, expected: Results, instru
         assert_all_identical(got, expected, op, f"{what} on cpu, {instruction_set}, {count} threads")
 
 
+def test_two_threads_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the comparison below calls two threads."""
+    problem = Problem.parse("conv,n2,c8-16,x20x20,k3x3")
+    scratch, seen = cpu_run._scratch, set()
+
+    def recording(size: int) -> int:
+        seen.add(threading.get_ident())
+        return scratch(size)
+
+    monkeypatch.setattr(cpu_run, "_scratch", recording)
+    with threads(2):
+        run(cpu, operation(problem), integers(problem))
+    assert len(seen) == 2
+
+
 @pytest.mark.parametrize("problem", ALL, ids=str)
 def test_back_ends_equal_the_definition(problem: Problem) -> None:
-    """Bit for bit, forward and both gradients."""
-    op, given = operation(problem), integers(problem)
-    expected = definition(op, given)
-    assert_cpu_identical(op, given, expected, instruction_set_of(problem), problem)
-    assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
-    in_numpy = run(tensors, op, given.map(lambda array: array.numpy()))
-    assert_all_identical(in_numpy, expected.map(lambda array: array.numpy()), op, f"{problem} on tensors, NumPy")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("problem", ALL, ids=str)
-def test_every_instruction_set_equals_the_definition(problem: Problem) -> None:
+    """Bit for bit, forward and both gradients, on every instruction set and one thread and two."""
     op, given = operation(problem), integers(problem)
     expected = definition(op, given)
     for instruction_set in INSTRUCTION_SETS:
         assert_cpu_identical(op, given, expected, instruction_set, problem)
+    assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
+    in_numpy = run(tensors, op, given.map(lambda array: array.numpy()))
+    assert_all_identical(in_numpy, expected.map(lambda array: array.numpy()), op, f"{problem} on tensors, NumPy")
 
 
 @pytest.mark.parametrize("problem", [p for p in ALL if p.batch and min(p.size)], ids=str)
@@ -80,8 +83,7 @@ def test_back_ends_agree_with_torch(problem: Problem) -> None:
     op, given = operation(wide), real(wide)
     expected = torch_results(wide, given)
     for backend in BACKENDS if wide == problem else (tensors, loops):
-        with target.use(instruction_set_of(problem)):
-            assert_all_close(run(backend, op, given), expected, op, f"{wide} on {name_of(backend)}")
+        assert_all_close(run(backend, op, given), expected, op, f"{wide} on {name_of(backend)}")
 
 
 SIXTEEN_BITS = tuple(random_problems(SEED, 150, dtypes=("bfloat16", "float16")))
