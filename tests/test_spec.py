@@ -43,12 +43,13 @@ def test_equal_specs_are_equal_however_they_are_written() -> None:
     assert len(set(same)) == 1
     different = [
         Conv(3), Conv((3,)), Conv((3, 3)), Conv(3, groups=2), Conv(3, padding=1), Conv(3, dilation=2),
-        Conv(3, stride=2),
+        Conv(3, stride=2), Conv(3, padding="valid"),
         Conv((3, 3), padding=((1, 1), (1, 0))), ConvTranspose(3), ConvTranspose((3, 3)), ConvTranspose(3, dilation=2),
         ConvTranspose(3, stride=2), ConvTranspose(3, stride=2, output_padding=1), ConvTranspose(3, groups=2),
     ]  # fmt: skip
     assert len(set(different)) == len(different)
     assert Conv(3) != 3
+    assert Conv(3).plan() == Conv((3,)).plan() == Conv(3, padding="valid").plan()
 
 
 def test_specs_are_frozen() -> None:
@@ -120,6 +121,7 @@ def test_output_size_has_the_form_of_the_size() -> None:
     assert Conv(3).output_size((9,)) == (7,)
     assert Conv(3).output_size([9, 8]) == (7, 6)
     assert ConvTranspose(4, stride=2, padding=1).output_size((5, 6, 7)) == (10, 12, 14)
+    assert Conv(3).output_size(2**40) == 2**40 - 2
 
 
 def test_sizes_of_padding_words() -> None:
@@ -183,6 +185,14 @@ def test_zero_size() -> None:
             "padding must leave an output; an input of size 4 gives size -1, got 3",
         ),
         (lambda: Conv((3, 3)).plan(3), "ndim must be the 2 that the spec names, got 3"),
+        (lambda: Conv(3).plan(0), "ndim must be at least 1, got 0"),
+        (lambda: Conv(3).plan(4), "ndim must be at most 3, got 4"),
+        (lambda: Conv(3).plan("2"), "ndim must be one integer, got '2'"),
+        (lambda: Conv(3).output_size((9, 9, 9, 9)), "ndim must be at most 3, got 4"),
+        (lambda: Conv(2**31 - 1), "kernel must be at most 1048576, got 2147483647"),
+        (lambda: ConvTranspose((1, 2**20 + 1)), "kernel must be at most 1048576, got (1, 1048577)"),
+        (lambda: Conv(3, torch.tensor(2)), "stride must be an integer or one integer per axis, got tensor(2)"),
+        (lambda: Conv(3, groups=1.5), "groups must be one integer, got 1.5"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(make: object, message: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from trous.arrays import is_torch
 from trous.errors import TrousError
 from trous.plan import AxisPlan, Plan, conv_axis, transposed_axis
 from trous.plan.padding import PADDING_WORDS, conv_padding, transposed_padding
@@ -15,12 +16,26 @@ from trous.plan.padding import PADDING_WORDS, conv_padding, transposed_padding
 Ints = int | Sequence[int]
 Padding = int | Sequence[int] | Sequence[tuple[int, int]] | str
 
-#: Larger than any array can be, small enough that products of two stay below 2**63 with room to spare.
+#: Of an argument: the product of two stays below 2**63.
 LARGEST = 2**31 - 1
+#: Of a size: what 64 bits hold.
+LARGEST_SIZE = 2**63 - 1
+#: Least and largest value. A plan lists every tap of a kernel, so a kernel has to end.
+_BOUNDS = {
+    "kernel": (1, 2**20),
+    "stride": (1, LARGEST),
+    "output_padding": (0, LARGEST),
+    "dilation": (1, LARGEST),
+    "groups": (1, LARGEST),
+}
 
 
 class Spec:
-    """What both kinds share. Attributes keep the form they were given in; comparison does not depend on it.
+    """What both kinds share. Attributes keep the form they were given in.
+
+    Specs compare by what was said, in whatever form: stride 2 equals stride (2, 2) where something else names two axes.
+    A word never equals the numbers that it stands for, nor a spec that leaves the number of axes open one that names
+    it. Where it matters what is computed, compare plans.
 
     The kinds declare their fields themselves, in the order of their arguments, which inherited fields would not keep.
     """
@@ -34,11 +49,7 @@ class Spec:
 
     def __post_init__(self) -> None:
         for name in self._names():
-            value = getattr(self, name)
-            checked = _padding(value) if name == "padding" else _integers(name, value, _LEAST[name])
-            object.__setattr__(self, name, checked)
-        if not isinstance(self.groups, int):
-            raise TrousError("groups", "must be one integer", self.groups)
+            object.__setattr__(self, name, _checked(name, getattr(self, name)))
         ranks = {name: len(getattr(self, name)) for name in self._names() if _has_rank(getattr(self, name))}
         if len(set(ranks.values())) > 1:
             raise TrousError("per-axis arguments", "must name the same number of axes", ranks)
@@ -59,9 +70,12 @@ class Spec:
 
     def plan(self, ndim: int | None = None) -> Plan:
         """The tap plan. `ndim` says how many axes a spec of plain numbers has; it defaults to 1."""
-        if None not in (ndim, self.ndim) and ndim != self.ndim:
-            raise TrousError("ndim", f"must be the {self.ndim} that the spec names", ndim)
-        return _plan(self, self.ndim or ndim or 1)
+        named = self.ndim
+        if ndim is None:
+            return _plan(self, named or 1)
+        if named not in (None, ndim):
+            raise TrousError("ndim", f"must be the {named} that the spec names", ndim)
+        return _plan(self, integer("ndim", ndim, 1, 3))
 
     def output_size(self, size: Ints) -> Any:
         """The size that comes out for `size` in: an int for an int, a tuple for one size per axis.
@@ -71,7 +85,7 @@ class Spec:
         >>> ConvTranspose((4, 4), stride=2, padding=1).output_size((5, 7))
         (10, 14)
         """
-        sizes = _integers("size", size, 0)
+        sizes = integers("size", size, 0, LARGEST_SIZE)
         if isinstance(sizes, int) and self.ndim not in (None, 1):
             raise TrousError("size", f"must have one entry for each of {self.ndim} axes", size)
         rank = 1 if isinstance(sizes, int) else len(sizes)
@@ -207,18 +221,15 @@ def _plan(spec: Spec, ndim: int) -> Plan:
     return Plan(tuple(spec._axis(axis) for axis in range(ndim)))
 
 
-_LEAST = {"kernel": 1, "stride": 1, "output_padding": 0, "dilation": 1, "groups": 1}
-
-
 def _has_rank(value: Any) -> bool:
     return isinstance(value, tuple)
 
 
-def _integers(name: str, value: Any, least: int) -> Any:
+def integers(name: str, value: Any, least: int, most: int) -> Any:
     """`value` as an int or a tuple of ints, each within bounds."""
     given = [value] if not isinstance(value, (tuple, list)) else list(value)
     try:
-        numbers = [_index(v) for v in given]
+        numbers = [index(v) for v in given]
     except TypeError:
         raise TrousError(name, "must be an integer or one integer per axis", value) from None
     if not numbers:
@@ -226,15 +237,31 @@ def _integers(name: str, value: Any, least: int) -> Any:
     for n in numbers:
         if n < least:
             raise TrousError(name, f"must be at least {least}", value)
-        if n > LARGEST:
-            raise TrousError(name, f"must be at most {LARGEST}", value)
+        if n > most:
+            raise TrousError(name, f"must be at most {most}", value)
     return tuple(numbers) if isinstance(value, (tuple, list)) else numbers[0]
 
 
-def _index(value: Any) -> int:
-    if isinstance(value, bool):
+def integer(name: str, value: Any, least: int, most: int = LARGEST) -> int:
+    """`value` as an int within bounds."""
+    try:
+        number = index(value)
+    except TypeError:
+        raise TrousError(name, "must be one integer", value) from None
+    return integers(name, number, least, most)
+
+
+def index(value: Any) -> int:
+    """`value` as an int. Raises TypeError for what is none, a bool and a tensor, whose value may change, among it."""
+    if isinstance(value, bool) or is_torch(value):
         raise TypeError
     return operator.index(value)
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "padding":
+        return _padding(value)
+    return (integer if name == "groups" else integers)(name, value, *_BOUNDS[name])
 
 
 def _padding(value: Any) -> Any:
@@ -245,5 +272,5 @@ def _padding(value: Any) -> Any:
     if isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value):
         if not all(isinstance(v, (tuple, list)) and len(v) == 2 for v in value):
             raise TrousError("padding", "must be a (before, after) pair for every axis once it is for one", value)
-        return tuple(_integers("padding", pair, 0) for pair in value)
-    return _integers("padding", value, 0)
+        return tuple(integers("padding", pair, 0, LARGEST) for pair in value)
+    return integers("padding", value, 0, LARGEST)
