@@ -14,10 +14,10 @@ demo: setup
 	.venv/bin/trous demo $(ARGS)
 
 test: setup
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n auto $(ARGS)
 
 test-slow: setup
-	.venv/bin/pytest -m slow $(ARGS)
+	.venv/bin/pytest -n auto -m slow $(ARGS)
 
 check: setup
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy

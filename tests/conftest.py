@@ -15,7 +15,12 @@ _cache = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compiled code of the tests stays out of the user's cache, and the user's cache out of the tests."""
+    """Compiled code of the tests stays out of the user's cache, and the user's cache out of the tests.
+
+    Of several processes that share the cores, each leaves torch one thread: its others would spin while they wait.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "TROUS_CACHE" not in os.environ:
         config.stash[_cache] = os.environ["TROUS_CACHE"] = tempfile.mkdtemp(prefix="trous-tests-")
 

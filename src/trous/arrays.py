@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
-
-
-class Memory(NamedTuple):
-    """Where an array lies: address of its first element, strides in elements."""
-
-    address: int
-    strides: tuple[int, ...]
 
 
 def is_torch(x: Any) -> bool:
@@ -29,13 +23,19 @@ def strides(x: Any) -> tuple[int, ...]:
     return tuple(s // size for s in x.strides)
 
 
-def memory(x: Any) -> Memory:
-    return Memory(x.data_ptr() if is_torch(x) else x.ctypes.data, strides(x))
+def address(x: Any) -> int:
+    """Where the first element lies."""
+    return x.data_ptr() if is_torch(x) else x.__array_interface__["data"][0]
 
 
 def dtype_name(x: Any) -> str:
     """The same word for both libraries: "float32", "bfloat16", ..."""
-    return str(x.dtype).removeprefix("torch.")
+    return _word(x.dtype)
+
+
+@lru_cache(maxsize=64)
+def _word(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def wide(x: Any) -> Any:

@@ -96,7 +96,7 @@ def bind(
     unfinished = spans_per_item * tiles_per_block * phases if len(chunks) > 1 else 1
     sums = unfinished * span_sums
     scratch, numbers_at = _scratch(shape, chunks, span, most, tiles_per_block * panel, sums, phases)
-    return shape, Bound(gemm.FIELDS.pack(numbers | numbers_at), tables, blocks * items_per_block, scratch)
+    return shape, Bound.of(gemm.FIELDS, numbers | numbers_at, tables, blocks * items_per_block, scratch)
 
 
 def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:

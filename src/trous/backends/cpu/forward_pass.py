@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from trous.arrays import dtype_name, memory
+from trous.arrays import dtype_name
+from trous.arrays import strides as strides_of
 from trous.backends.cpu import channelwise, dense, direct, engine, gemm, rows, run
-from trous.backends.cpu.header import Fields
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
 from trous.backends.operation import Operation
@@ -23,19 +23,26 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
         return
     strides = Strides.of(x, w, y)
     checked = os.environ.get("TROUS_CHECK") == "1"
-    bound, kernel, fields = _bound(operation, strides, dtype_name(x), current(), checked)
-    bias = np.zeros(operation.out_channels, dtype_name(x)) if bias is None else bias
-    if memory(bias).strides != (1,):
+    bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
+    if bias is None:
+        bias = _zeros(operation.out_channels, dtype_name(x))
+    elif strides_of(bias) != (1,):
         bias = bias.clone() if hasattr(bias, "clone") else bias.copy()
-    run.call(kernel, bound, fields, {"x": x, "w": w, "bias": bias, "y": y}, operation.multiplications, checked)
+    run.call(kernel, bound, {"x": x, "w": w, "bias": bias, "y": y}, operation.multiplications, checked)
+
+
+@lru_cache(maxsize=256)
+def _zeros(count: int, element: str) -> np.ndarray:
+    """The bias of a layer without one; read only."""
+    return np.zeros(count, element)
 
 
 @lru_cache(maxsize=4096)
 def _bound(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
-) -> tuple[run.Bound, Callable[..., None], Fields]:
+) -> tuple[run.Bound, Callable[..., None]]:
     family, shape, bound = _choice(operation, strides, element, target, checked)
-    return bound, engine.function(shape.name, target, lambda: family.build(shape)), family.FIELDS
+    return bound, engine.function(shape.name, target, lambda: family.build(shape))
 
 
 def kernel_for(operation: Operation, strides: Strides, element: str) -> str:

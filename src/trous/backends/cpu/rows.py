@@ -57,7 +57,7 @@ def bind_direct(
     parts["masks"] = ((row_vectors + 1) * len(taps.slots) + 1, 8)
     scratch, places = scratch_parts(parts)
     items = operation.batch * operation.groups * steps[0] * numbers["row_parts"]
-    return shape, Bound(direct.FIELDS.pack(numbers | places), tables, items, scratch)
+    return shape, Bound.of(direct.FIELDS, numbers | places, tables, items, scratch)
 
 
 def fits_channelwise(operation: Operation, strides: Strides) -> bool:
@@ -97,7 +97,7 @@ def bind_channelwise(
     tables["x_lanes"] = group * per_group
     tables["w_lanes"] = group * numbers["w_group"] + inner * numbers["w_out"]
     items = blocks * operation.batch * steps[0] * row_parts
-    return shape, Bound(channelwise.FIELDS.pack(numbers | places), tables, items, scratch)
+    return shape, Bound.of(channelwise.FIELDS, numbers | places, tables, items, scratch)
 
 
 def _row_numbers(taps: Taps, operation: Operation) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from trous.arrays import memory
+from trous.arrays import address, strides
 from trous.backends.cpu.header import Fields
 from trous.errors import TrousError
 
@@ -24,10 +24,19 @@ from trous.errors import TrousError
 class Bound:
     """A kernel's header and tables for one problem: everything but the pointers of a call."""
 
+    fields: Fields
     header: np.ndarray
     tables: dict[str, np.ndarray]
     items: int
     scratch: int  #: bytes for each thread
+
+    @classmethod
+    def of(
+        cls, fields: Fields, numbers: dict[str, int], tables: dict[str, np.ndarray], items: int, scratch: int
+    ) -> Bound:
+        """With the tables' addresses in the header, where they stay."""
+        addresses = {name: table.ctypes.data for name, table in tables.items()}
+        return cls(fields, fields.pack(numbers | addresses), tables, items, scratch)
 
 
 #: Below so many multiply-adds a second thread costs more than it saves.
@@ -65,11 +74,11 @@ def threads(count: int) -> Iterator[None]:
 def launch(kernel: Any, header: np.ndarray, items: int, scratch_bytes: int, multiplications: int) -> None:
     """Run all work items; which thread does which has no influence on the result."""
     workers = min(thread_count(), items) if multiplications > SMALL else 1
-    address = header.ctypes.data
+    header_address = address(header)
     edges = [items * i // workers for i in range(workers + 1)]
 
     def part(i: int) -> None:
-        kernel(address, _scratch(scratch_bytes), edges[i], edges[i + 1])
+        kernel(header_address, _scratch(scratch_bytes), edges[i], edges[i + 1])
 
     if workers == 1:
         part(0)
@@ -95,7 +104,7 @@ def _scratch(size: int) -> int:
     kept = getattr(_local, "scratch", None)
     if kept is None or kept.nbytes < size + 64:
         kept = _local.scratch = np.empty(size + 64, np.uint8)
-    return (kept.ctypes.data + 63) // 64 * 64
+    return (address(kept) + 63) // 64 * 64
 
 
 @lru_cache(maxsize=4)
@@ -112,23 +121,18 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def call(
-    kernel: Any, bound: Bound, fields: Fields, arrays: dict[str, Any], multiplications: int, checked: bool
-) -> None:
+def call(kernel: Any, bound: Bound, arrays: dict[str, Any], multiplications: int, checked: bool) -> None:
     """One call: the pointers of `arrays` into a copy of the bound header, then all items."""
-    header = bound.header.copy()
+    header, place = bound.header.copy(), bound.fields.place
     for name, array in arrays.items():
-        header[fields.place[name]] = memory(array).address
-    for name, table in bound.tables.items():
-        header[fields.place[name]] = table.ctypes.data
+        header[place[name]] = address(array)
     if not checked:
         launch(kernel, header, bound.items, bound.scratch, multiplications)
         return
     breach, spare = np.zeros(1, np.int64), np.zeros(64, np.int64)
-    header[fields.place["breach"]], header[fields.place["spare"]] = breach.ctypes.data, spare.ctypes.data
+    header[place["breach"]], header[place["spare"]] = address(breach), address(spare)
     for name, array in (arrays | bound.tables).items():
-        low, high = _reach(tuple(array.shape), memory(array).strides)
-        header[fields.place[f"{name}_low"]], header[fields.place[f"{name}_high"]] = low, high
+        header[place[f"{name}_low"]], header[place[f"{name}_high"]] = _reach(tuple(array.shape), strides(array))
     launch(kernel, header, bound.items, bound.scratch, multiplications)
     if breach[0]:
         raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")

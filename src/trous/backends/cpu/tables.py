@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trous.arrays import memory
+from trous.arrays import strides as strides_of
 from trous.backends.operation import Operation
 from trous.plan import IDENTITY, BoundAxis, Tap
 
@@ -40,7 +40,7 @@ class Strides:
 
 
 def _strides(array: Any) -> tuple[int, ...]:
-    return tuple(1 if n == 1 else s for n, s in zip(array.shape, memory(array).strides, strict=True))
+    return tuple(1 if n == 1 else s for n, s in zip(array.shape, strides_of(array), strict=True))
 
 
 @dataclass(frozen=True)

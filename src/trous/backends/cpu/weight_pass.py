@@ -30,7 +30,7 @@ def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
     strides = Strides.of(x, dw, dy)
     checked = os.environ.get("TROUS_CHECK") == "1"
     bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
-    run.call(kernel, bound, correlate.FIELDS, {"x": x, "y": dy, "w": dw}, operation.multiplications, checked)
+    run.call(kernel, bound, {"x": x, "y": dy, "w": dw}, operation.multiplications, checked)
 
 
 @lru_cache(maxsize=4096)
@@ -117,7 +117,7 @@ def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bou
         "chunk_list": table(chunks, correlate.CHUNK),
     }
     items = operation.groups * in_blocks * out_blocks * len(chunks)
-    return Bound(correlate.FIELDS.pack(numbers | places), tables, items, scratch)
+    return Bound.of(correlate.FIELDS, numbers | places, tables, items, scratch)
 
 
 def _tables(taps: Taps, slots_each: int) -> tuple[list, list, list]:
