@@ -93,6 +93,8 @@ CASES: list[tuple[str, Any, Any, dict[str, Any], str, str]] = [
     ("conv_transpose", array(1, 6, 8, 8), W, {"output_size": (10, 9)}, "output_size", "must be reachable"),
     ("conv_transpose", array(1, 6, 8, 8), W, {"output_size": (10,)}, "output_size", "one entry for each of 2 axes"),
     ("conv_transpose", array(1, 6, 8, 8), W, {"output_size": 10.0}, "output_size", "must be an integer"),
+    ("conv_transpose", array(1, 6, 8, 8), W, {"output_size": np.array([10, 10])}, "output_size", "must be an integer"),
+    ("conv_transpose", array(1, 2, 1), array(2, 1, 1), {"output_size": True}, "output_size", "must be an integer"),
     (
         "conv_transpose",
         array(1, 6, 8, 8),

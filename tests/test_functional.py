@@ -140,6 +140,8 @@ def test_output_size_is_torch_s() -> None:
     for size in ((15, 18), [16, 19], (2, 4, 17, 20), torch.Size((15, 20))):
         ours = trous.conv_transpose(x, w, stride=3, padding=1, dilation=2, output_size=size)
         torch.testing.assert_close(ours, layer(x, list(size)).detach())
+        beside = trous.conv_transpose(x, w, stride=3, padding=1, output_padding=[0, 0], dilation=2, output_size=size)
+        assert torch.equal(beside, ours)
 
 
 class Foreign:

@@ -11,12 +11,10 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from trous.backends import Operation
 from trous.backends.execute import operation
 from trous.errors import TrousError
-from trous.spec import Conv, ConvTranspose
+from trous.spec import Conv, ConvTranspose, index
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 
@@ -147,11 +145,11 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
     batched = len(x.shape) == ndim + 2
     x_shape = tuple(x.shape) if batched else (1, *x.shape)
     kernel = tuple(w.shape[2:])
-    if output_size is not None and output_padding != 0:
-        raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
     spec: Conv | ConvTranspose
     if transposed:
         spec = ConvTranspose(kernel, stride, padding, output_padding, dilation, groups)
+        if output_size is not None and spec.output_padding not in (0, (0,) * ndim):
+            raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
     else:
         spec = Conv(kernel, stride, padding, dilation, groups)
     out_channels = _check_channels(spec, transposed, x_shape[1], w.shape)
@@ -160,11 +158,11 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
         raise TrousError("bias", rule, tuple(bias.shape))
     size = x_shape[2:]
     if output_size is None:
-        outputs = spec.plan(ndim).output_size(size)
+        outputs = tuple(axis.output_size(n) for axis, n in zip(spec.plan(ndim).axes, size, strict=True))
         for n, out in zip(size, outputs, strict=True):
             spec.check_output(size, n, out)
     else:
-        outputs = _reach(spec, size, output_size)
+        outputs = requested_size(spec, size, output_size)
     _check_bytes((x_shape[0], out_channels, *outputs), x.dtype)
     axes = [spec.axis_arguments(axis) for axis in range(ndim)]
     geometry = Geometry(
@@ -191,20 +189,26 @@ def _check_channels(spec: Any, transposed: bool, channels: int, w_shape: Any) ->
     return second * spec.groups if transposed else first
 
 
-def _reach(spec: Any, size: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
+def requested_size(spec: Any, size: tuple[int, ...], wanted: Any) -> tuple[int, ...]:
     """The output size asked for, if it can be had. As in torch, batch and channels may stand in front."""
     sizes = tuple(wanted) if isinstance(wanted, (tuple, list)) else (wanted,) * len(size)
     if len(sizes) not in (len(size), len(size) + 1, len(size) + 2):
         raise TrousError("output_size", f"must have one entry for each of {len(size)} axes", wanted)
-    if not all(hasattr(n, "__index__") for n in sizes):
-        raise TrousError("output_size", "must be an integer or one integer per axis", wanted)
-    sizes = tuple(int(n) if isinstance(n, np.integer) else n for n in sizes[-len(size) :])
+    try:
+        sizes = tuple(map(_size, sizes[-len(size) :]))
+    except TypeError:
+        raise TrousError("output_size", "must be an integer or one integer per axis", wanted) from None
     intervals = spec.reachable(size)
     for n, (low, high) in zip(sizes, intervals, strict=True):
         if not max(low, 0) <= n <= high:
             text = " x ".join(f"{low} to {high}" for low, high in intervals)
             raise TrousError("output_size", f"must be reachable, which is {text} from an input of size {size}", wanted)
     return sizes
+
+
+def _size(n: Any) -> Any:
+    """`n` as an int; a size that is still a symbol stays one."""
+    return n if type(n).__name__ == "SymInt" else index(n)
 
 
 def _check_bytes(shape: tuple[int, ...], dtype: Any) -> None:

@@ -92,6 +92,9 @@ def test_bound_plans_are_values() -> None:
     [
         ((5,), None, "size must have one entry for each of the plan's 2 axes, got (5,)"),
         (5, None, "size must have one entry for each of the plan's 2 axes, got 5"),
+        (5.5, None, "size must be an integer or one integer per axis, got 5.5"),
+        ("55", None, "size must be an integer or one integer per axis, got '55'"),
+        ((5, 5), (1, None), "output_size must be an integer or one integer per axis, got (1, None)"),
         ((5, -1), None, "size must not be negative, got (5, -1)"),
         ((5, 5), (1, 2, 3), "output_size must have one entry for each of the plan's 2 axes, got (1, 2, 3)"),
         ((5, 5), (1, -2), "output_size must not be negative, got (1, -2)"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -47,7 +48,10 @@ class Plan:
         return _bind(self, sizes, outputs)
 
     def _per_axis(self, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
-        values = (value,) if isinstance(value, int) else tuple(value)
+        try:
+            values = tuple(map(operator.index, value if isinstance(value, Iterable) else (value,)))
+        except TypeError:
+            raise TrousError(name, "must be an integer or one integer per axis", value) from None
         if len(values) != self.ndim:
             raise TrousError(name, f"must have one entry for each of the plan's {self.ndim} axes", value)
         if any(n < 0 for n in values):
