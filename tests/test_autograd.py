@@ -245,6 +245,17 @@ def test_torch_func(name: str) -> None:
     torch.testing.assert_close(results(trous.functional), results(torch.nn.functional))
 
 
+def test_vmap_over_none() -> None:
+    assert torch.func.vmap(lambda x: trous.conv(x, torch.ones(4, 2, 3)))(torch.ones(0, 5, 2, 9)).shape == (0, 5, 4, 7)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_tracing_is_refused_in_words() -> None:
+    """It would write the sizes of its example into the graph."""
+    with pytest.raises(trous.TrousError, match="x must not come from torch.jit.trace: use torch.export"):
+        torch.jit.trace(trous.nn.Conv1d(2, 3, 3), torch.rand(1, 2, 9))
+
+
 def test_inference_mode_and_no_grad() -> None:
     x, w = torch.rand(1, 2, 5), torch.rand(3, 2, 3, requires_grad=True)
     for mode in (torch.inference_mode, torch.no_grad):

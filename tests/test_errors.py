@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import pickle
 from typing import Any
 
@@ -174,6 +175,19 @@ def test_torch_and_numpy_do_not_mix() -> None:
     assert "must be a torch tensor, as x is, got 'ndarray'" in str(refusal("conv", x, w.numpy(), {}))
     assert "must be a torch tensor, as x is, got 'list'" in str(refusal("conv", x, w, {"bias": [0.0] * 6}))
     assert "must be an array of the library of x, got 'Tensor'" in str(refusal("conv", x.numpy(), w, {}))
+
+
+@pytest.mark.parametrize("name", ["conv", "conv_transpose", "functional.conv1d", "functional.conv_transpose1d"])
+def test_what_is_no_array_is_refused(name: str) -> None:
+    function = operator.attrgetter(name)(trous)
+    x, w = array(1, 2, 5), array(2, 2, 3)
+    for what in (None, [[[1.0, 2.0]]], 3.0):
+        with pytest.raises(TrousError, match=r"^x must be an array"):
+            function(what, w)
+        with pytest.raises(TrousError, match=r"^w must be an array"):
+            function(x, what)
+        with pytest.raises(TrousError, match=r"^w must be an array|^w must be a torch tensor"):
+            function(as_torch(x), what)
 
 
 def test_devices_and_layouts_of_torch() -> None:

@@ -178,6 +178,7 @@ def test_any_library_through_dlpack() -> None:
     y = trous.conv(Standard(x), w)
     assert isinstance(y, Standard)
     assert_identical(y.array, expected)
+    assert_identical(trous.functional.conv1d(Foreign(x), Foreign(w)), expected)
 
 
 NAMES = [f"conv{kind}{ndim}d" for kind in ("", "_transpose") for ndim in (1, 2, 3)]

@@ -244,6 +244,8 @@ def conv_transpose3d(
 
 def _as_torch(ndim: int, x: Any, w: Any, bias: Any, transposed: bool, *arguments: Any) -> Any:
     """A call whose name says the number of axes, under torch's rules where they are narrower than ours."""
+    if not hasattr(w, "shape"):
+        w = _as_numpy("w", w)
     if len(w.shape) != ndim + 2:
         raise TrousError("weight", f"must have {ndim + 2} axes", tuple(w.shape))
     stride, padding, *_ = arguments

@@ -18,10 +18,13 @@ __all__ = ["convolve"]
 @torch.compiler.allow_in_graph  # dynamo leaves it whole; its operators are traced below, with fake tensors
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Tensor:
     """`trous.conv` and `trous.conv_transpose` of torch tensors; `arguments` are those of `trous.entry.Arguments`."""
-    for name, tensor in (("x", x), ("w", w), ("bias", bias)):
-        if tensor is not None and not isinstance(tensor, Tensor):
+    if torch.jit.is_tracing():
+        raise TrousError("x", "must not come from torch.jit.trace: use torch.export or torch.compile", type(x).__name__)
+    arrays = (("x", x), ("w", w)) if bias is None else (("x", x), ("w", w), ("bias", bias))
+    for name, tensor in arrays:
+        if not isinstance(tensor, Tensor):
             raise TrousError(name, "must be a torch tensor, as x is", type(tensor).__name__)
-        if tensor is not None and tensor.layout is not torch.strided:
+        if tensor.layout is not torch.strided:
             raise TrousError(name, "must be dense, with strides", str(tensor.layout))
     x, w, bias = _autocast(x, w, bias)
     key = None if bias is None else (bias.shape, bias.dtype, bias.device)

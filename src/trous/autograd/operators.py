@@ -55,8 +55,8 @@ def _run_vmap(info, in_dims, x, w, bias, *geometry):  # type: ignore[no-untyped-
     """Many inputs of one layer are one batch; many layers are the groups of one."""
     count, (x_dim, w_dim, bias_dim) = info.batch_size, in_dims[:3]
     if w_dim is None and bias_dim is None:
-        y = torch.ops.trous.run(x.movedim(x_dim, 0).flatten(0, 1), w, bias, *geometry)
-        return y.unflatten(0, (count, y.shape[0] // count)), 0
+        x = x.movedim(x_dim, 0)
+        return torch.ops.trous.run(x.flatten(0, 1), w, bias, *geometry).unflatten(0, x.shape[:2]), 0
     *rest, groups, transposed = geometry
     bias = None if bias is None else _side_by_side(bias, bias_dim, 0, count)
     x, w = _side_by_side(x, x_dim, 1, count), _side_by_side(w, w_dim, 0, count)
