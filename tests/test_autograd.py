@@ -252,7 +252,7 @@ def test_vmap_over_none() -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_tracing_is_refused_in_words() -> None:
     """It would write the sizes of its example into the graph."""
-    with pytest.raises(trous.TrousError, match="x must not come from torch.jit.trace: use torch.export"):
+    with pytest.raises(trous.TrousError, match=r"x must not come from torch\.jit\.trace: use torch\.export"):
         torch.jit.trace(trous.nn.Conv1d(2, 3, 3), torch.rand(1, 2, 9))
 
 
