@@ -8,21 +8,23 @@ import numpy as np
 
 from trous.backends.cpu import gemm
 from trous.backends.cpu.ir import BYTES
-from trous.backends.cpu.run import Bound, scratch_parts
+from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import COPY, RUN, SLOT
 from trous.backends.operation import Operation
 
-#: Bytes of weights, inputs and unfinished sums that one thread keeps at hand; together they fit a 2 MB cache.
-WEIGHT_BYTES, SUM_BYTES = 1 << 20, 1 << 19
+#: Bytes of packed weights, and of sums that await the next chunk, that one thread keeps at hand.
+WEIGHT_BYTES, SUM_BYTES = 1 << 21, 1 << 19
+#: A chunk of a long reduction: products for each output (slots times channels), slots and channels, at most.
 CHUNK_STEPS, CHUNK_SLOTS, CHUNK_CHANNELS = 6144, 256, 512
-LARGEST_INTERLEAVE = 8
+#: Phases of the last axis that are stored together, at most.
+INTERLEAVED = 8
 #: Bytes of inputs that are copied at a time, where the layer has so many positions: the longer a stretch of a row is
 #: read in one go, the less often memory is waited for.
 SPAN_BYTES, SPAN_TILES = 3 << 17, 8
-#: Items that the work is cut into at least, so that threads share it evenly.
-ITEMS = 16
+#: Items of work for each core, where there is enough of it, so that threads share it evenly.
+ITEMS = 8
 #: Positions of an item that pay for packing the weights of a long reduction.
 POSITIONS = 256
 
@@ -55,7 +57,7 @@ def bind(
     span, spans = tiles * shape.positions, ceil(position_tiles / tiles)
     span_sums = shape.interleaved * span * shape.channels
     kept = tiles_per_block * phases * span_sums * BYTES[element]
-    spans_per_item = max(1, min(spans, spans * blocks // ITEMS))
+    spans_per_item = max(1, min(spans, spans * blocks // items_wanted(ITEMS)))
     if len(chunks) > 1:
         # Weights are packed again for every item, so an item should have many positions to use them on.
         spans_per_item = max(spans_per_item, ceil(POSITIONS / span))
@@ -134,7 +136,7 @@ def _shape(
             row_stride=kept,
             checked=checked,
         )
-    interleaved = last.up if 1 < last.up <= LARGEST_INTERLEAVE and strides.y[-1] == 1 else 1
+    interleaved = last.up if 1 < last.up <= INTERLEAVED and strides.y[-1] == 1 else 1
     vectors, most = 2, _rows(target, 2)
     tiles = ceil(out_channels / most)
     rows = ceil(out_channels / tiles)
@@ -191,7 +193,7 @@ def _tiles_per_span(shape: gemm.Shape, chunks: list[tuple[int, int, int, int]], 
     """Tiles whose inputs are copied together; fewer where `work`, the number of all tiles, is soon shared out."""
     kept = max(c[1] * (c[3] if shape.positions_along_vectors else shape.row_stride) for c in chunks)
     fitting = SPAN_BYTES // max(1, kept * shape.positions * BYTES[shape.element])
-    return max(1, min(fitting, tiles, work // ITEMS, SPAN_TILES))
+    return max(1, min(fitting, tiles, work // items_wanted(ITEMS), SPAN_TILES))
 
 
 def _scratch(

@@ -341,15 +341,11 @@ class Function:
 
         Pairs are merged and added, half of either at a time, so that a sum costs three instructions.
         """
-        lanes = vectors[0].type.count
         level, width = list(vectors), 1
-        while width < lanes:
+        while width < vectors[0].type.count:
             if len(level) % 2:
                 level.append(level[-1])
-            if len(level) == 2 and level[0] is level[1]:
-                level = level[:1]
-            pairs = [(level[i], level[min(i + 1, len(level) - 1)]) for i in range(0, len(level), 2)]
-            level = [self._halves(a, b, width) for a, b in pairs]
+            level = [self._halves(a, b, width) for a, b in zip(level[::2], level[1::2], strict=True)]
             width *= 2
         return level[0]
 

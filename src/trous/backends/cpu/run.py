@@ -89,6 +89,11 @@ def launch(kernel: Any, header: np.ndarray, items: int, scratch_bytes: int, mult
         other.result()
 
 
+def items_wanted(each: int) -> int:
+    """`each` items of work for every core; how the work is cut has no influence on the result."""
+    return each * _cores()
+
+
 def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, int]]:
     """Bytes that parts of `(elements, bytes each)` take together, and the header numbers that say where they lie."""
     at = 0

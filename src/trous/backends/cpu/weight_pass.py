@@ -19,8 +19,8 @@ from trous.backends.operation import Operation
 
 #: Channels and steps that a tile holds at most on either side: half a megabyte of each.
 BLOCK_CHANNELS, TILE_STEPS = 128, 1024
-#: Items that the work is cut into at least, where there is enough of it.
-ITEMS = 8
+#: Items of work for each core, where there is enough of it.
+ITEMS = 4
 
 
 def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
@@ -72,11 +72,12 @@ def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bou
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     positions = operation.batch * steps[0] * steps[1] * steps[2]
     ins, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
+    wanted_items = run.items_wanted(ITEMS)
     in_block = min(ins, BLOCK_CHANNELS)
     out_block = min(outs, BLOCK_CHANNELS)
-    slots_each = max(1, min(BLOCK_CHANNELS // in_block, ceil(len(taps.slots) * operation.groups / ITEMS)))
+    slots_each = max(1, min(BLOCK_CHANNELS // in_block, ceil(len(taps.slots) * operation.groups / wanted_items)))
     in_blocks, chunk_count = ceil(ins / in_block), ceil(len(taps.slots) / slots_each)
-    wanted = ceil(ITEMS / (operation.groups * in_blocks * chunk_count))
+    wanted = ceil(wanted_items / (operation.groups * in_blocks * chunk_count))
     out_block = max(min(shape.rows, outs), min(out_block, ceil(outs / wanted)))
     out_blocks = ceil(outs / out_block)
     phases, entries, chunks = _tables(taps, slots_each)
