@@ -72,19 +72,20 @@ def _bind(operation: Operation, strides: Strides, shape: correlate.Shape) -> Bou
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     positions = operation.batch * steps[0] * steps[1] * steps[2]
     ins, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
-    wanted_items = run.items_wanted(ITEMS)
+    # How steps are cut decides the order of sums, so it depends on the problem alone; how channels and slots are cut
+    # into items depends on the cores too.
+    vectors = min(ceil(positions / shape.lanes), TILE_STEPS // shape.lanes)
+    tile_steps = (vectors | 1) * shape.lanes  # rows an even number of cache lines apart would compete for the same ones
+    wanted = run.items_wanted(ITEMS)
     in_block = min(ins, BLOCK_CHANNELS)
-    out_block = min(outs, BLOCK_CHANNELS)
-    slots_each = max(1, min(BLOCK_CHANNELS // in_block, ceil(len(taps.slots) * operation.groups / wanted_items)))
+    slots_each = max(1, min(BLOCK_CHANNELS // in_block, ceil(len(taps.slots) * operation.groups / wanted)))
     in_blocks, chunk_count = ceil(ins / in_block), ceil(len(taps.slots) / slots_each)
-    wanted = ceil(wanted_items / (operation.groups * in_blocks * chunk_count))
-    out_block = max(min(shape.rows, outs), min(out_block, ceil(outs / wanted)))
+    shares = ceil(wanted / (operation.groups * in_blocks * chunk_count))
+    most = min(BLOCK_CHANNELS // len(taps.phases), ceil(outs / shares))
+    out_block = min(outs, max(shape.rows, most))
     out_blocks = ceil(outs / out_block)
     phases, entries, chunks = _tables(taps, slots_each)
     most_phases = max(c[3] for c in chunks)
-    most = max(slots_each * in_block, most_phases * out_block)
-    vectors = max(4, min(ceil(positions / shape.lanes), BLOCK_CHANNELS * TILE_STEPS // (most * shape.lanes)))
-    tile_steps = (vectors | 1) * shape.lanes  # rows an even number of cache lines apart would compete for the same ones
     numbers = {
         "chunks": len(chunks),
         "in_blocks": in_blocks,
