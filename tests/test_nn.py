@@ -13,6 +13,8 @@ import torch
 import trous
 from compare import assert_close
 from trous import TrousError
+from trous.nn.border import fold, pad
+from trous.plan.border import source_indices
 
 NAMES = [f"Conv{kind}{ndim}d" for kind in ("", "Transpose") for ndim in (1, 2, 3)]
 
@@ -131,6 +133,29 @@ def test_every_padding_with_every_mode(padding: Any, mode: str) -> None:
     assert_close((x_back * x).sum()[None], (dy * y).sum()[None], terms=10000)
 
 
+BORDERS = [
+    (size, before, after)
+    for size in (1, 2, 5)
+    for before in range(-1, 5)
+    for after in range(-1, 5)
+    if max(before, after) <= size - 1 and size + before + after > 0
+]
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_borders_copy_and_fold_as_the_plan_says(mode: str) -> None:
+    """`plan.border.source_indices` is the definition: what padding copies, and where its adjoint adds it back."""
+    for size, before, after in BORDERS:
+        sources = torch.tensor(source_indices(mode, size, before, after))
+        x = torch.arange(1.0, 3 * size + 1).reshape(1, 3, size)
+        assert torch.equal(pad(x, [(before, after)], mode), x[..., sources])
+        if min(before, after) >= 0:
+            y = torch.arange(1.0, 3 * len(sources) + 1).reshape(1, 3, -1)
+            expected = torch.zeros(1, 3, size).index_add(2, sources, y)
+            assert torch.equal(fold(y, [(before, after)], mode), expected)
+            assert torch.equal(fold(y.mT, [(before, after), (0, 0)], mode), expected.mT)
+
+
 def test_padding_of_transposed_layers_adds_the_bias_once() -> None:
     layer = trous.nn.ConvTranspose1d(1, 1, 3, padding=1, padding_mode="circular")
     torch.nn.init.ones_(layer.weight)
@@ -162,8 +187,41 @@ def test_bad_arguments_are_refused_when_the_layer_is_made(name: str, arguments: 
     assert caught.value.argument == argument
 
 
+def test_output_size_with_a_padding_mode() -> None:
+    layer = trous.nn.ConvTranspose2d(4, 6, 3, 2, 1, padding_mode="circular")
+    x = data("ConvTranspose2d")
+    for size in ([14, 11], torch.Size((2, 6, 14, 11)), (np.int64(14), np.int64(11))):
+        assert layer(x, output_size=size).shape == (2, 6, 14, 11)
+    assert layer(x[..., :1, :1], output_size=np.int64(2)).shape == (2, 6, 2, 2)
+    for size in (19, [14], "14", 14.0, (14, None)):
+        with pytest.raises(TrousError, match=r"^output_size must .*, got") as caught:
+            layer(x, output_size=size)
+        assert caught.value.value == size  # what was asked for, not what it becomes with its border
+
+
 def test_a_border_larger_than_the_input_is_refused() -> None:
     for name in ("Conv1d", "ConvTranspose1d"):
         layer = getattr(trous.nn, name)(4, 6, 9, padding=4, padding_mode="reflect", bias=False)
-        with pytest.raises(TrousError, match="smaller than the input"):
+        with pytest.raises(TrousError, match="smaller than the axis"):
             layer(torch.rand(1, 4, 4))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_input_of_another_rank_is_refused(name: str) -> None:
+    layer = getattr(trous.nn, name)(4, 6, 3, padding=1, padding_mode="circular")
+    for shape in ((), (4,), (2, 2, 4, *data(name).shape[2:])):
+        with pytest.raises(TrousError, match=r"^input must have"):
+            layer(torch.rand(shape))
+
+
+def test_padding_that_leaves_nothing_of_a_transposed_layer() -> None:
+    layer = trous.nn.ConvTranspose1d(4, 6, 3, padding=3, padding_mode="circular")
+    with pytest.raises(TrousError, match=r"padding must leave an output, got \(3, 3\)"):
+        layer(torch.rand(1, 4, 2))
+
+
+@pytest.mark.parametrize("name", ["Conv1d", "ConvTranspose1d"])
+def test_autocast_with_a_padding_mode(name: str) -> None:
+    layer = getattr(trous.nn, name)(4, 6, 3, padding=1, padding_mode="reflect")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.rand(1, 4, 7)).dtype == torch.bfloat16

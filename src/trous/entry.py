@@ -208,7 +208,7 @@ def requested_size(spec: Any, size: tuple[int, ...], wanted: Any) -> tuple[int, 
 
 def _size(n: Any) -> Any:
     """`n` as an int; a size that is still a symbol stays one."""
-    return n if type(n).__name__ == "SymInt" else index(n)
+    return n if type(n) is int or type(n).__name__ == "SymInt" else index(n)
 
 
 def _check_bytes(shape: tuple[int, ...], dtype: Any) -> None:

@@ -203,9 +203,12 @@ class ConvTranspose(Spec):
 
         These are what an explicit output size may ask for; without output_padding the smallest comes out.
         """
-        axes = enumerate(zip(self.plan(len(size)).axes, size, strict=True))
-        smallest = [plan.output_size(n) - self.axis_padding(axis)[2] for axis, (plan, n) in axes]
-        return tuple((n, n + plan.up - 1) for n, plan in zip(smallest, self.plan(len(size)).axes, strict=True))
+        intervals = []
+        for axis, n in enumerate(size):
+            plan = self._axis(axis)  # and not from the cache, which torch.compile warns of
+            smallest = plan.output_size(n) - self.axis_padding(axis)[2]
+            intervals.append((smallest, smallest + plan.up - 1))
+        return tuple(intervals)
 
     def _axis(self, axis: int) -> AxisPlan:
         a = self.axis_arguments(axis)

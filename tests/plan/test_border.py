@@ -51,9 +51,9 @@ def test_negative_padding_crops(mode: str) -> None:
     ("arguments", "message"),
     [
         (("mirror", 4, 1, 1), "padding_mode must be one of zeros, reflect, replicate, circular, got 'mirror'"),
-        (("reflect", 4, 0, 4), "padding must be smaller than the input (4) for padding_mode reflect, got 4"),
-        (("circular", 4, 5, 0), "padding must be at most the input (4) for padding_mode circular, got 5"),
-        (("replicate", 0, 1, 0), "padding must be 0 beside an empty input for padding_mode replicate, got 1"),
+        (("reflect", 4, 0, 4), "padding must be smaller than the axis (4) for padding_mode reflect, got 4"),
+        (("circular", 4, 5, 0), "padding must be at most the axis (4) for padding_mode circular, got 5"),
+        (("replicate", 0, 1, 0), "padding must be 0 on an empty axis for padding_mode replicate, got 1"),
     ],
 )
 def test_padding_that_cannot_be(arguments: tuple, message: str) -> None:

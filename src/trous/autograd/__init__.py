@@ -18,7 +18,7 @@ __all__ = ["convolve"]
 @torch.compiler.allow_in_graph  # dynamo leaves it whole; its operators are traced below, with fake tensors
 def convolve(x: Tensor, w: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Tensor:
     """`trous.conv` and `trous.conv_transpose` of torch tensors; `arguments` are those of `trous.entry.Arguments`."""
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # type: ignore[attr-defined]
         raise TrousError("x", "must not come from torch.jit.trace: use torch.export or torch.compile", type(x).__name__)
     arrays = (("x", x), ("w", w)) if bias is None else (("x", x), ("w", w), ("bias", bias))
     for name, tensor in arrays:

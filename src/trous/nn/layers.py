@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trous.entry import requested_size
 from trous.errors import TrousError
 from trous.functional import conv, conv_transpose
-from trous.nn.border import fold, pad
+from trous.nn.border import check_rank, fold, pad
 from trous.plan.border import PADDING_MODES
 from trous.spec import Conv, ConvTranspose, Ints, Padding, Spec
 
@@ -137,15 +138,15 @@ class _ConvTranspose(Layer):
 
     def _folded(self, input: Tensor, arguments: dict[str, Any]) -> Tensor:
         """The adjoint of a convolution behind a border: nothing is cropped, the border goes back to its sources."""
-        pairs = self._pairs()
-        if (size := arguments.get("output_size")) is not None:
-            sizes = (size,) * len(pairs) if isinstance(size, int) else tuple(size)[-len(pairs) :]
+        spec, pairs = self._spec(), self._pairs()
+        check_rank(input, len(pairs))
+        if (wanted := arguments.get("output_size")) is not None:
+            sizes = requested_size(spec, tuple(input.shape[-len(pairs) :]), wanted)
             arguments["output_size"] = tuple(n + sum(pair) for n, pair in zip(sizes, pairs, strict=True))
         else:
-            spec = self._spec()
             arguments["output_padding"] = tuple(spec.axis_padding(axis)[2] for axis in range(len(pairs)))
         y = fold(conv_transpose(input, self.weight, **arguments), pairs, self.padding_mode)
-        return y if self.bias is None else y + self.bias.reshape(-1, *[1] * len(pairs))
+        return y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * len(pairs))
 
 
 class Conv1d(_Conv, torch.nn.Conv1d):

@@ -30,17 +30,17 @@ def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int |
 
 def check_border(mode: str, size: int, before: int, after: int) -> None:
     """Raises TrousError where torch does: reflect needs a padding below the size, circular one no larger than it,
-    replicate an input that is not empty."""
+    replicate an axis that is not empty."""
     if mode not in PADDING_MODES:
         raise TrousError("padding_mode", f"must be one of {', '.join(PADDING_MODES)}", mode)
     longest = max(before, after)
     if longest > 0:
         if mode == "reflect" and longest >= size:
-            raise TrousError("padding", f"must be smaller than the input ({size}) for padding_mode reflect", longest)
+            raise TrousError("padding", f"must be smaller than the axis ({size}) for padding_mode reflect", longest)
         if mode == "circular" and longest > size:
-            raise TrousError("padding", f"must be at most the input ({size}) for padding_mode circular", longest)
+            raise TrousError("padding", f"must be at most the axis ({size}) for padding_mode circular", longest)
         if mode == "replicate" and size == 0:
-            raise TrousError("padding", "must be 0 beside an empty input for padding_mode replicate", longest)
+            raise TrousError("padding", "must be 0 on an empty axis for padding_mode replicate", longest)
 
 
 def _source(mode: str, size: int, position: int) -> int | None:
