@@ -215,6 +215,12 @@ def test_quantized_and_scripted_layers_are_left(caplog: pytest.LogCaptureFixture
     )
 
 
+@pytest.mark.parametrize("what", [None, nn.Conv2d, torch.ones(1)])
+def test_what_is_no_model_is_refused(what: object) -> None:
+    with pytest.raises(trous.TrousError, match=r"model must be a torch\.nn\.Module"):
+        trous.accelerate(what)  # type: ignore[arg-type]
+
+
 def test_a_model_without_convolutions_is_not_mentioned(caplog: pytest.LogCaptureFixture) -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.MaxPool2d(2))
     assert trous.accelerate(model) is model

@@ -148,12 +148,23 @@ def test_shape_and_dtype(name: str) -> None:
         (("bicubic", 0), "scale must be at least 1, got 0"),
         (("bicubic", 1.5), "scale must be an integer or one integer per axis, got 1.5"),
         (("bicubic", (2, 0)), "scale must be at least 1, got (2, 0)"),
+        (("bicubic", (2,) * 4), "scale must give a kernel that must have 1, 2 or 3 axes, got (2, 2, 2, 2)"),
+        (("nearest", 2, {"channels": 0}), "channels must be at least 1, got 0"),
+        (("nearest", 2, {"channels": 1.5}), "channels must be one integer, got 1.5"),
+        (("nearest", 2, {"ndim": 4}), "ndim must be at most 3, got 4"),
+        (("nearest", 2, {"ndim": "2"}), "ndim must be one integer, got '2'"),
+        (([], 2), "name must be one of nearest, bilinear, bicubic, lanczos, got []"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments: tuple, message: str) -> None:
+    *positional, named = arguments if isinstance(arguments[-1], dict) else (*arguments, {})
     for function in (interpolation_kernel, interpolation_spec):
         with pytest.raises(TrousError) as error:
-            function(*arguments)
+            function(*positional, **named)
         assert str(error.value) == message
-    with pytest.raises(TrousError, match=r"^channels must be at least 1, got 0$"):
-        interpolation_kernel("nearest", 2, channels=0)
+
+
+@pytest.mark.parametrize("dtype", [int, "nonsense", torch.float32])
+def test_weights_are_floating_point_numbers_of_numpy(dtype: object) -> None:
+    with pytest.raises(TrousError, match="dtype must be a floating-point type of NumPy"):
+        interpolation_kernel("bilinear", 2, dtype=dtype)

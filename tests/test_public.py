@@ -24,6 +24,7 @@ NAMES = [
     "conv_transpose",
     "functional",
     "interpolation_kernel",
+    "interpolation_spec",
     "nn",
 ]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from trous import functional
 from trous.errors import TrousError
 from trous.functional import conv, conv_transpose
-from trous.interpolation import interpolation_kernel
+from trous.interpolation import interpolation_kernel, interpolation_spec
 from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "conv_transpose",
     "functional",
     "interpolation_kernel",
+    "interpolation_spec",
     "nn",
 ]
 

@@ -13,13 +13,13 @@ nearest, bilinear and bicubic (Keys 1981, with a = -3/4) are those of `torch.nn.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from trous.errors import TrousError
-from trous.spec import ConvTranspose, Ints
+from trous.spec import ConvTranspose, Ints, integer, integers
 
 
 class Interpolant(NamedTuple):
@@ -50,18 +50,17 @@ def interpolation_spec(name: str, scale: Ints, *, ndim: int = 2, channels: int =
     Beyond the border it sees zeros. To continue the edge as torch does, pad x by 3 positions (mode "edge" of np.pad;
     enough for every name) and crop `3*scale` from each side of the result.
     """
-    if name not in INTERPOLANTS:
+    if name not in tuple(INTERPOLANTS):
         raise TrousError("name", f"must be one of {', '.join(INTERPOLANTS)}", name)
-    try:
-        stride = ConvTranspose(1, stride=scale).stride
-    except TrousError as error:
-        raise TrousError("scale", error.rule, scale) from None
-    scales = stride if isinstance(stride, tuple) else (stride,) * ndim
-    if channels < 1:
-        raise TrousError("channels", "must be at least 1", channels)
+    given = integers("scale", scale, 1)
+    scales = given if isinstance(given, tuple) else (given,) * integer("ndim", ndim, 1, 3)
     paddings = tuple(_reach(name, s) for s in scales)
     kernel = tuple(s + 2 * reach for s, reach in zip(scales, paddings, strict=True))
-    return ConvTranspose(kernel, stride=scales, padding=paddings, groups=channels)
+    channels = integer("channels", channels, 1)
+    try:
+        return ConvTranspose(kernel, stride=scales, padding=paddings, groups=channels)
+    except TrousError as error:
+        raise TrousError("scale", f"must give a kernel that {error.rule}", scale) from None
 
 
 def interpolation_kernel(
@@ -74,17 +73,27 @@ def interpolation_kernel(
         scale: a whole number, or one for each axis; 1 leaves an axis as it is.
         ndim: number of axes where `scale` is one number.
         channels: each is enlarged by itself (`groups=channels`).
-        dtype: of the result; the weights are computed in float64.
+        dtype: a floating-point type of NumPy; the weights are computed in float64 and rounded to it.
 
     >>> spec = interpolation_spec("bicubic", 3, channels=3)
     >>> w = interpolation_kernel("bicubic", 3, channels=3)
     >>> y = conv_transpose(x, w, stride=spec.stride, padding=spec.padding, groups=spec.groups)
     """
     spec = interpolation_spec(name, scale, ndim=ndim, channels=channels)
+    _check_floating(dtype)
     weights = np.ones(())
     for s, reach in zip(spec.stride, spec.padding, strict=True):
         weights = np.multiply.outer(weights, _axis_weights(name, s, reach))
     return np.repeat(weights[None, None], channels, axis=0).astype(dtype)
+
+
+def _check_floating(dtype: Any) -> None:
+    try:
+        floating = np.dtype(dtype).kind in ("f", "c")
+    except TypeError:
+        floating = False
+    if not floating:
+        raise TrousError("dtype", "must be a floating-point type of NumPy", dtype)
 
 
 def _reach(name: str, scale: int) -> int:

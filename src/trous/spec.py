@@ -228,7 +228,7 @@ def _has_rank(value: Any) -> bool:
     return isinstance(value, tuple)
 
 
-def integers(name: str, value: Any, least: int, most: int) -> Any:
+def integers(name: str, value: Any, least: int, most: int = LARGEST) -> Any:
     """`value` as an int or a tuple of ints, each within bounds."""
     given = [value] if not isinstance(value, (tuple, list)) else list(value)
     try:
@@ -275,5 +275,5 @@ def _padding(value: Any) -> Any:
     if isinstance(value, (tuple, list)) and any(isinstance(v, (tuple, list)) for v in value):
         if not all(isinstance(v, (tuple, list)) and len(v) == 2 for v in value):
             raise TrousError("padding", "must be a (before, after) pair for every axis once it is for one", value)
-        return tuple(integers("padding", pair, 0, LARGEST) for pair in value)
-    return integers("padding", value, 0, LARGEST)
+        return tuple(integers("padding", pair, 0) for pair in value)
+    return integers("padding", value, 0)

@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 
+from trous.errors import TrousError
 from trous.nn import layers
 
 logger = logging.getLogger("trous")
@@ -30,10 +31,15 @@ def accelerate(model: Module) -> Module:
     is seen unless logging is told otherwise): lazy, quantized and scripted layers, subclasses, layers whose forward was
     replaced. Convolutions that a model calls as functions are not layers: see `trous.functional`.
 
+    torch.compile and torch.export take swapped layers. torch.jit and torch.ao.quantization, which look a layer up by its
+    exact class, do not: quantize a model before.
+
     >>> model = accelerate(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU()))
     >>> type(model[0])
     <class 'trous.nn.layers.Conv2d'>
     """
+    if not isinstance(model, Module):
+        raise TrousError("model", "must be a torch.nn.Module", model)
     left = []
     for name, module in model.named_modules():
         reason = _why_not(module)
