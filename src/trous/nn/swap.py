@@ -31,8 +31,8 @@ def accelerate(model: Module) -> Module:
     is seen unless logging is told otherwise): lazy, quantized and scripted layers, subclasses, layers whose forward was
     replaced. Convolutions that a model calls as functions are not layers: see `trous.functional`.
 
-    torch.compile and torch.export take swapped layers. torch.jit and torch.ao.quantization, which look a layer up by its
-    exact class, do not: quantize a model before.
+    torch.compile and torch.export take swapped layers. torch.jit and torch.ao.quantization, which look a layer up by
+    its exact class, do not: quantize a model before.
 
     >>> model = accelerate(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU()))
     >>> type(model[0])
