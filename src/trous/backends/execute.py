@@ -23,18 +23,10 @@ def operation(
     groups: int,
     transposed: bool,
 ) -> Operation:
-    """The operation of a convolution, or of the adjoint of one.
-
-    With the output size given, what is padded behind the last input changes nothing: every call with the same
-    kernel, stride, `before` and dilation has the same plan.
-    """
+    """The operation of a convolution, or of the adjoint of one."""
     kernel = w_shape[2:]
-    axes = zip(kernel, stride, before, dilation, strict=True)
-    plan = Plan(tuple(conv_axis(k, s, b, 0, d) for k, s, b, d in axes))
-    if transposed:
-        plan = plan.adjoint()
     return Operation(
-        bound=plan.bind(x_shape[2:], output_size),
+        bound=_plan(kernel, stride, before, dilation, transposed).bind(x_shape[2:], output_size),
         kernel=kernel,
         batch=x_shape[0],
         in_channels=x_shape[1],
@@ -42,6 +34,20 @@ def operation(
         groups=groups,
         weight_by_input=transposed,
     )
+
+
+@lru_cache(maxsize=4096)
+def _plan(
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    before: tuple[int, ...],
+    dilation: tuple[int, ...],
+    transposed: bool,
+) -> Plan:
+    """With the output size given, what is padded behind the last input changes nothing, so that it is no argument."""
+    axes = zip(kernel, stride, before, dilation, strict=True)
+    plan = Plan(tuple(conv_axis(k, s, b, 0, d) for k, s, b, d in axes))
+    return plan.adjoint() if transposed else plan
 
 
 def execute(what: Operation, x: Any, w: Any, bias: Any) -> Any:
