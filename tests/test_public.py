@@ -70,15 +70,21 @@ def test_numpy_works_where_torch_is_missing() -> None:
     assert python(WITHOUT_TORCH + code) == "[[[3.0]]]"
 
 
-@pytest.mark.parametrize("name", ["nn", "accelerate"])
-def test_what_needs_torch_says_so(name: str) -> None:
-    code = f"""
+@pytest.mark.parametrize(
+    "code", ["trous.nn", "trous.accelerate", "import trous.nn", "from trous.nn import Conv2d", "from trous import nn"]
+)
+def test_what_needs_torch_says_so(code: str) -> None:
+    attempt = f"""
 try:
-    trous.{name}
+    {code}
 except ImportError as error:
     print(error)
 """
-    assert python(WITHOUT_TORCH + code) == f"trous.{name} needs PyTorch: pip install trous[torch]"
+    assert python(WITHOUT_TORCH + attempt) == "trous.nn and trous.accelerate need PyTorch: pip install torch"
+
+
+def test_help_works_where_torch_is_missing() -> None:
+    assert "conv_transpose" in python(WITHOUT_TORCH + "import pydoc; print(pydoc.render_doc(trous))")
 
 
 def test_import_time(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ NumPy and llvmlite; what needs torch imports it when first asked for.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from trous import functional
@@ -42,14 +42,10 @@ _NEEDS_TORCH = ("accelerate", "nn")
 def __getattr__(name: str) -> Any:
     if name not in _NEEDS_TORCH:
         raise AttributeError(f"module 'trous' has no attribute {name!r}")
-    try:
-        nn = importlib.import_module("trous.nn")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(f"trous.{name} needs PyTorch: pip install trous[torch]", name="torch") from error
+    nn = importlib.import_module("trous.nn")
     return nn if name == "nn" else nn.accelerate
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    absent = () if importlib.util.find_spec("torch") else _NEEDS_TORCH
+    return [name for name in __all__ if name not in absent]

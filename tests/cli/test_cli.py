@@ -135,4 +135,6 @@ def test_what_is_missing_is_named(
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.chdir(tmp_path)
     assert run("demo", monkeypatch=monkeypatch) == 2
-    assert capsys.readouterr().err == f"trous: {name} is not installed: pip install 'trous[demo]'\n"
+    package = "pillow" if name == "PIL" else name
+    expected = f"trous: {package} is not installed; the commands need: pip install typer rich pillow torch\n"
+    assert capsys.readouterr().err == expected

@@ -6,8 +6,8 @@ import sys
 
 from trous.errors import TrousError
 
-#: What the commands import that `import trous` does not need, and the extra that brings all of it.
-EXTRA, EXTRA_MODULES = "demo", {"typer", "rich", "PIL", "torch"}
+#: What the commands import that `import trous` does not need, by module, and the names to install it under.
+EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
 
 
 def main() -> None:
@@ -20,9 +20,9 @@ def main() -> None:
         _fail(str(error))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRA_MODULES:
+        if missing not in EXTRA:
             raise
-        _fail(f"{missing} is not installed: pip install 'trous[{EXTRA}]'")
+        _fail(f"{EXTRA[missing]} is not installed; the commands need: pip install {' '.join(EXTRA.values())}")
 
 
 def _fail(message: str) -> None:
