@@ -63,8 +63,9 @@ def test_parsing_returns_the_problem() -> None:
 
 def test_order_and_defaults_do_not_matter() -> None:
     full = "conv_transpose,n1,c64-32,x16x16,k3x3,s2,p1,op1,d1,g1,f32,last"
-    brief = "conv_transpose,last,op1,p1x1,s2x2,k3x3,x16x16,c64-32"
+    brief = "conv_transpose,last,op1,p1x1,s2x2,k3,x16x16,c64-32"
     assert Problem.parse(full) == Problem.parse(brief)
+    assert str(Problem.parse(brief)) == "conv_transpose,n1,c64-32,x16x16,k3x3,s2,p1,op1,last"
 
 
 def test_shapes() -> None:
@@ -111,7 +112,7 @@ def test_shapes() -> None:
         ("conv,c1-1,x4,k3,s0", "stride must be at least 1, got 0\n  in conv,c1-1,x4,k3,s0"),
         ("conv,c3-2,x4,k3,g2", "in_channels must be divisible by groups (2), got 3\n  in conv,c3-2,x4,k3,g2"),
         ("conv,c2-3,x4,k3,g2", "out_channels must be divisible by groups (2), got 3\n  in conv,c2-3,x4,k3,g2"),
-        ("conv,c1-1,x4x4,k3", "size must have one entry for each of 1 axes, got (4, 4)\n  in conv,c1-1,x4x4,k3"),
+        ("conv,c1-1,x4,k3x3", "size must have one entry for each of 2 axes, got (4,)\n  in conv,c1-1,x4,k3x3"),
         (
             "conv,c1-1,x4,k5",
             "kernel must fit into the padded input of size (4,), dilation counted, got (5,)\n  in conv,c1-1,x4,k5",

@@ -17,6 +17,8 @@ def plan(
       c64-32    channels in-out       x128x128  input size     k3x3  kernel
       s2        stride                p1        padding        op1   output padding
       d2        dilation              g4        groups         n8    batch
+    Numbers for each axis, or one for all. Padding is also psame, pcausal, pfull, or before
+    and after each axis, p0:2x1:1.
 
     \b
     Examples:

@@ -4,7 +4,8 @@
 
 kind, batch, channels in-out, input size, kernel, stride, padding, output_padding, dilation, groups, dtype, `last` for
 channels-last, `bias` for a layer with one. Stride 1, padding 0, output_padding 0, dilation 1, groups 1, f32 are left
-out; a number that all axes share is written once. Padding is also `p1:2x0:0`, (before, after) per axis, or `psame`.
+out; a number that all axes share is written once, but for size and kernel (whose one number `k3` is read as well).
+Padding is also `p1:2x0:0`, (before, after) per axis, or `psame`.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ _FIELDS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
     "n": ("batch", "an integer", int),
     "c": ("channels", "two integers, in-out", _channels),
     "x": ("size", "integers joined by x", _per_axis),
-    "k": ("kernel", "integers joined by x", _per_axis),
+    "k": ("kernel", "integers joined by x", _shared),
     "s": ("stride", "integers joined by x", _shared),
     "p": ("padding", f"integers or before:after pairs joined by x, or {', '.join(PADDING_WORDS)}", _padding),
     "op": ("output_padding", "integers joined by x", _shared),
