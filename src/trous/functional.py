@@ -1,7 +1,7 @@
 """`conv` and `conv_transpose`, and the same under the names and signatures of torch.nn.functional.
 
-`conv1d` ... `conv_transpose3d` take torch's arguments in torch's order, so that `import trous.functional as F` replaces
-`import torch.nn.functional as F` where only these are used; they take NumPy arrays as well.
+`conv1d` ... `conv_transpose3d` take torch's arguments in torch's order, and NumPy arrays as well. They take every
+padding of `conv` and `conv_transpose`, but for a convolution "same" at stride 1 only, as in torch.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def conv(
         w: `(out_channels, in_channels/groups, *kernel)`, of the library, dtype and device of x.
         bias: `(out_channels,)` or None.
         stride, dilation: integers or one per axis.
-        padding: also a `(before, after)` pair per axis, or "valid", "same" (`ceil(size/stride)` outputs), "causal",
-            "full"; see `trous.plan.padding`.
+        padding: also a `(before, after)` pair per axis, `((1, 2),)` in 1-D, or "valid", "same" (`ceil(size/stride)`
+            outputs), "causal", "full"; see `trous.plan.padding`.
         groups: channels are split into so many parts that do not see each other.
 
     Returns:
@@ -80,7 +80,7 @@ def conv_transpose(
         output_padding: lengthens the output behind, without adding taps; smaller than stride or dilation.
         groups: channels are split into so many parts that do not see each other.
         output_size: the output size itself, instead of output_padding: any that the convolution maps back to the size
-            of x. Batch and channels may stand in front of it.
+            of x. Batch and channels may stand in front of it; they are not looked at.
 
     Returns:
         `(batch, out_channels, *output_size)`, without batch where x has none, in the library of x.
@@ -170,7 +170,7 @@ def conv1d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Any:
-    """torch.nn.functional.conv1d, on NumPy arrays too, and with every padding of `conv`."""
+    """torch.nn.functional.conv1d, on NumPy arrays too; see `conv`."""
     return _as_torch(1, input, weight, bias, False, stride, padding, 0, dilation, groups)
 
 
@@ -183,7 +183,7 @@ def conv2d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Any:
-    """torch.nn.functional.conv2d, on NumPy arrays too, and with every padding of `conv`."""
+    """torch.nn.functional.conv2d, on NumPy arrays too; see `conv`."""
     return _as_torch(2, input, weight, bias, False, stride, padding, 0, dilation, groups)
 
 
@@ -196,7 +196,7 @@ def conv3d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Any:
-    """torch.nn.functional.conv3d, on NumPy arrays too, and with every padding of `conv`."""
+    """torch.nn.functional.conv3d, on NumPy arrays too; see `conv`."""
     return _as_torch(3, input, weight, bias, False, stride, padding, 0, dilation, groups)
 
 
@@ -210,7 +210,7 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Any:
-    """torch.nn.functional.conv_transpose1d, on NumPy arrays too, and with every padding of `conv_transpose`."""
+    """torch.nn.functional.conv_transpose1d, on NumPy arrays too; see `conv_transpose`."""
     return _as_torch(1, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
 
 
@@ -224,7 +224,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Any:
-    """torch.nn.functional.conv_transpose2d, on NumPy arrays too, and with every padding of `conv_transpose`."""
+    """torch.nn.functional.conv_transpose2d, on NumPy arrays too; see `conv_transpose`."""
     return _as_torch(2, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
 
 
@@ -238,7 +238,7 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Any:
-    """torch.nn.functional.conv_transpose3d, on NumPy arrays too, and with every padding of `conv_transpose`."""
+    """torch.nn.functional.conv_transpose3d, on NumPy arrays too; see `conv_transpose`."""
     return _as_torch(3, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
 
 
