@@ -23,7 +23,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("nn",),
     ("interpolation",),
     ("bench",),
-    ("demo", "apps"),
+    ("demo",),
     ("cli",),
     ("__main__",),
 )

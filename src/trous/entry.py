@@ -105,7 +105,7 @@ def _checked(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
         raise error.within(describe(given, *arrays)) from None
 
 
-def for_all_axes(value: Any) -> Any:
+def _for_all_axes(value: Any) -> Any:
     """As in torch, a sequence of one number is for any number of axes."""
     one = isinstance(value, (tuple, list)) and len(value) == 1 and not isinstance(value[0], (tuple, list))
     return value[0] if one else value
@@ -134,7 +134,7 @@ def _check_arrays(x: Array, w: Array, bias: Array | None) -> None:
 
 def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
     transposed, *per_axis, groups, output_size = arguments
-    stride, padding, output_padding, dilation = map(for_all_axes, per_axis)
+    stride, padding, output_padding, dilation = map(_for_all_axes, per_axis)
     ndim = len(w.shape) - 2
     if not 1 <= ndim <= 3:
         layout = "(in_channels, out_channels/groups" if transposed else "(out_channels, in_channels/groups"

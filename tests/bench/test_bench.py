@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import trous
-from trous.bench import Case, Result, compare, read_cases, report
-from trous.bench.compare import OURS, OURS_LAST, THEIRS, THEIRS_LAST
+from trous.bench import report
+from trous.bench.compare import OURS, OURS_LAST, THEIRS, THEIRS_LAST, Case, Result, compare, read_cases
 from trous.problem import Problem
 
 LIST = Path(__file__).parents[2] / "benchmarks" / "shapes.json"

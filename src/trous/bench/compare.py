@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,14 +44,17 @@ class Result:
     @property
     def best_ratio(self) -> float:
         """The same between the better layout of each."""
-        return min(self._of(THEIRS)) / min(self._of(OURS))
+        return best_ratio(self.seconds)
 
     def gflops(self, contender: str) -> float:
         """10^9 floating point operations a second; the plan's own count, so taps in the padding and zeros are none."""
         return 2e-9 * self.case.problem.multiplications / self.seconds[contender]
 
-    def _of(self, library: str) -> list[float]:
-        return [seconds for name, seconds in self.seconds.items() if name.startswith(library)]
+
+def best_ratio(seconds: Mapping[str, float]) -> float:
+    """How many times faster trous is than PyTorch, the better memory format of each; other contenders do not count."""
+    ours, theirs = (min(s for name, s in seconds.items() if name.startswith(library)) for library in (OURS, THEIRS))
+    return theirs / ours
 
 
 def read_cases(path: Path) -> list[Case]:

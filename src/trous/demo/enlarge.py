@@ -11,12 +11,12 @@ import numpy as np
 import trous
 from trous.demo.photo import Photo
 from trous.demo.race import Race, Rival, largest_difference, race, rounding
-from trous.interpolation import interpolation_kernel, interpolation_spec
+from trous.interpolation import INTERPOLANTS, interpolation_kernel, interpolation_spec
 from trous.plan.bind import BoundAxis
 from trous.plan.reach import reads
 from trous.problem import Problem
 
-KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
+KERNELS = tuple(INTERPOLANTS)
 SCALES = (2, 3)
 INTERPOLATE = "PyTorch's interpolate"
 

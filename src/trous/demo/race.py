@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trous.bench.compare import OURS, THEIRS, contenders
+from trous.bench.compare import best_ratio, contenders
 from trous.bench.timing import interleaved
 from trous.problem import Problem
 
@@ -25,8 +25,7 @@ class Race:
     @property
     def ratio(self) -> float:
         """How many times faster trous is than PyTorch, the better memory format of each."""
-        ours, theirs = (min(s for name, s in self.seconds.items() if name.startswith(who)) for who in (OURS, THEIRS))
-        return theirs / ours
+        return best_ratio(self.seconds)
 
 
 @dataclass(frozen=True)
