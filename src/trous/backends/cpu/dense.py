@@ -48,11 +48,17 @@ def bind(
     phases = len(taps.phases) // shape.interleaved
     channel_tiles = ceil(out_channels / shape.channels)
     panel = most * max(c[3] for c in chunks) * shape.channels
-    tiles_per_block = max(1, min(channel_tiles, WEIGHT_BYTES // max(1, panel * BYTES[element])))
-    channel_blocks = ceil(channel_tiles / tiles_per_block)
     virtual_groups = groups * (per_group if fold else 1)
-    blocks = virtual_groups * channel_blocks
     position_tiles = ceil(positions / shape.positions)
+    # Enough blocks of channels to fit their weights, and for every core where there are few positions to share.
+    shares = ceil(positions / POSITIONS) if len(chunks) > 1 else position_tiles
+    channel_blocks = max(
+        ceil(channel_tiles * panel * BYTES[element] / WEIGHT_BYTES),
+        min(channel_tiles, ceil(items_wanted(1) / (virtual_groups * shares))),
+    )
+    tiles_per_block = ceil(channel_tiles / min(channel_blocks, channel_tiles))
+    channel_blocks = ceil(channel_tiles / tiles_per_block)
+    blocks = virtual_groups * channel_blocks
     tiles = _tiles_per_span(shape, chunks, position_tiles, position_tiles * blocks)
     span, spans = tiles * shape.positions, ceil(position_tiles / tiles)
     span_sums = shape.interleaved * span * shape.channels
