@@ -43,14 +43,14 @@ class Shape:
     lanes: int
     rows: int  #: output channels of a register tile
     columns: int  #: input channels of a register tile
-    contiguous_x: bool
-    contiguous_y: bool
+    stride_x: int  #: elements between neighbouring steps, as `tiles.near` has them
+    stride_y: int
     checked: bool = False
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.contiguous_x, self.contiguous_y, self.checked))
-        return f"correlate_{self.element}_{self.rows}x{self.columns}x{self.lanes}_{flags}"
+        tile = f"{self.rows}x{self.columns}x{self.lanes}"
+        return f"correlate_{self.element}_{tile}_x{self.stride_x}_y{self.stride_y}_{'01'[self.checked]}"
 
 
 def build(shape: Shape) -> str:
@@ -67,8 +67,8 @@ class _Correlate:
         self.slots, self.phases, self.entries, self.chunk_list = (k.array(n, "int64") for n in FIELDS.arrays[3:])
         self.inputs, self.outputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
         self.runs = Runs(k)
-        inputs = Side(k, "x", "down", "in", shape.lanes, shape.contiguous_x)
-        outputs = Side(k, "y", "up", "out", shape.lanes, shape.contiguous_y)
+        inputs = Side(k, "x", "down", "in", shape.lanes, shape.stride_x)
+        outputs = Side(k, "y", "up", "out", shape.lanes, shape.stride_y)
         self.in_copies = Copies(inputs, self.runs, "in_copies", "in_places")
         self.out_copies = Copies(outputs, self.runs, "out_copies", "out_places")
 

@@ -11,7 +11,7 @@ from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.tiles import COPY, RUN, SLOT
+from trous.backends.cpu.tiles import COPY, RUN, SLOT, near
 from trous.backends.operation import Operation
 
 #: Bytes of packed weights, and of sums that await the next chunk, that one thread keeps at hand.
@@ -136,7 +136,7 @@ def _shape(
         w_lane = strides.w[-1] if fold else w_out
         return gemm.Shape(
             *(element, lanes, rows, vectors, False),
-            contiguous_x=strides.x[1] == 1,
+            stride_x=near(strides.x[1]),
             contiguous_y=y_lane == 1,
             contiguous_w=w_lane == 1,
             row_stride=kept,
@@ -152,7 +152,7 @@ def _shape(
     y_step = strides.y[-1] * (1 if interleaved > 1 else last.up)
     return gemm.Shape(
         *(element, lanes, rows, vectors, True, interleaved),
-        contiguous_x=step == 1,
+        stride_x=near(step),
         contiguous_y=y_step == 1,
         contiguous_w=w_out == 1,
         checked=checked,

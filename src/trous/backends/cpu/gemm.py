@@ -55,8 +55,8 @@ class Shape:
     vectors: int  #: vectors of a tile
     positions_along_vectors: bool
     interleaved: int = 1  #: phases of the last axis that are stored together
-    contiguous_x: bool = True  #: neighbours along the copied direction are adjacent in memory
-    contiguous_y: bool = True
+    stride_x: int = 1  #: elements between neighbours along the copied direction, as `tiles.near` has them
+    contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
     contiguous_w: bool = False  #: so are the weights of neighbouring output channels (or phases)
     row_stride: int = 0  #: channels kept for each position of a tile, when channels run along the vectors
     checked: bool = False
@@ -73,11 +73,11 @@ class Shape:
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.contiguous_x, self.contiguous_y, self.contiguous_w, self.checked))
+        flags = "".join("01"[flag] for flag in (self.contiguous_y, self.contiguous_w, self.checked))
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
-            f"_p{self.interleaved}_s{self.row_stride}_{flags}"
+            f"_p{self.interleaved}_x{self.stride_x}_s{self.row_stride}_{flags}"
         )
 
 
@@ -98,7 +98,7 @@ class _Gemm:
         self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
         self.pairs, self.pair_at = k.part("pairs", "int64"), k.part("pair_at", "int64")
         self.runs = Runs(k)
-        side = Side(k, "x", "down", "in", shape.lanes, shape.contiguous_x)
+        side = Side(k, "x", "down", "in", shape.lanes, shape.stride_x)
         self.copies = Copies(side, self.runs, "copies", "places")
 
     def build(self) -> str:

@@ -14,7 +14,14 @@ from trous.backends.cpu.header import Kernel
 from trous.backends.cpu.ir import Array, Int, Variable
 
 #: Records of the tables, in 64-bit words: runs (see `find`), copies, slots (offsets along z, y, x; memory distance).
-RUN, COPY, SLOT = 6, 4, 4
+RUN, COPY, SLOT = 6, 5, 4
+#: Elements between neighbours up to which whole vectors are read and picked from; beyond it they are gathered.
+NEAR = 4
+
+
+def near(stride: int) -> int:
+    """What code is compiled for, of the elements between neighbours: their number, or 0 where it is not small."""
+    return stride if 1 <= stride <= NEAR else 0
 
 
 class Runs:
@@ -58,7 +65,7 @@ class Side:
     step: str  #: "down" or "up"
     size: str  #: "in" or "out"
     lanes: int
-    contiguous: bool  #: neighbouring steps (or channels, in `copy_channels`) are adjacent in memory
+    stride: int  #: elements between neighbouring steps (channels, in `AlongChannels`) as `near` has them
 
     def _number(self, name: str, axis: str) -> Int:
         return getattr(self.kernel, f"{name}_{axis}")
@@ -149,8 +156,16 @@ class AlongPositions(_Note):
         target = place * self.channels * self.length
         kept = fn.choose(stop.equals(copies.runs.steps.get()), stop + lanes, stop)
         with fn.loop(start // lanes * lanes, stop, lanes) as edge:
-            read = fn.bits(start + low - edge, start + high - edge, lanes)
-            copies.add(source + (edge - start) * step, target + edge, read, fn.bits(start - edge, kept - edge, lanes))
+            read, keep = (
+                fn.bits(start + low - edge, start + high - edge, lanes),
+                fn.bits(start - edge, kept - edge, lanes),
+            )
+            # A whole vector's copy needs no masks. Where steps are apart it reads beyond its last: the next step's.
+            whole = (read & keep).equals((1 << lanes) - 1)
+            if copies.side.stride != 1:
+                whole = whole & (start + high > edge + lanes)
+            whole = fn.choose(whole, int(copies.side.stride > 0), 0)
+            copies.add(source + (edge - start) * step, target + edge, read, keep, whole)
 
     def carry_out(self, copies: Copies, source: Array, target: Array) -> None:
         fn, side = copies.fn, copies.side
@@ -158,17 +173,16 @@ class AlongPositions(_Note):
             origin, row = source.at(channel * side.channel_stride()), target.at(channel * self.length)
             with fn.loop(0, copies.count.get()) as number:
                 copy = copies.table.at(number * COPY)
-                if side.contiguous:
-                    whole = (copy[2] & copy[3]).equals((1 << side.lanes) - 1)
-                    with fn.either(whole) as (then, otherwise):
-                        with then:
-                            row.set_vector(copy[1], origin.vector(copy[0], side.lanes))
-                        with otherwise:
-                            read, kept = fn.mask(copy[2], side.lanes), fn.mask(copy[3], side.lanes)
-                            row.set_masked(copy[1], origin.masked(copy[0], read), kept)
-                else:
-                    read, kept = fn.mask(copy[2], side.lanes), fn.mask(copy[3], side.lanes)
-                    row.set_masked(copy[1], origin.gather(copy[0], side.step_stride(), read), kept)
+                with fn.either(copy[4].differs(0)) as (then, otherwise):
+                    with then:
+                        row.set_vector(copy[1], origin.strided(copy[0], max(side.stride, 1), side.lanes))
+                    with otherwise:
+                        read, kept = fn.mask(copy[2], side.lanes), fn.mask(copy[3], side.lanes)
+                        if side.stride == 1:
+                            value = origin.masked(copy[0], read)
+                        else:
+                            value = origin.gather(copy[0], side.step_stride(), read)
+                        row.set_masked(copy[1], value, kept)
 
 
 class AlongChannels(_Note):
@@ -191,7 +205,7 @@ class AlongChannels(_Note):
             origin, row, present = source.at(copy[0]), target.at(copy[1]), copy[2]
             with fn.loop(0, self.channels, side.lanes) as channel:
                 read = fn.mask(fn.bits(0, (self.channels - channel) * present, side.lanes), side.lanes)
-                if side.contiguous:
+                if side.stride == 1:
                     value = origin.masked(channel, read)
                 else:
                     value = origin.gather(channel * side.channel_stride(), side.channel_stride(), read)

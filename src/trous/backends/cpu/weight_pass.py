@@ -14,7 +14,7 @@ from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target, current
-from trous.backends.cpu.tiles import COPY, RUN, SLOT
+from trous.backends.cpu.tiles import COPY, RUN, SLOT, near
 from trous.backends.operation import Operation
 
 #: Channels and steps that a tile holds at most on either side: half a megabyte of each.
@@ -51,8 +51,8 @@ def _shape(operation: Operation, strides: Strides, element: str, target: Target,
         target.lanes(BYTES[element]),
         rows,
         columns,
-        strides.x[-1] * axis.down == 1,
-        strides.y[-1] * axis.up == 1,
+        near(strides.x[-1] * axis.down),
+        near(strides.y[-1] * axis.up),
         checked,
     )
 
