@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -102,3 +107,38 @@ def test_scratch_memory_stays_small(text: str) -> None:
     op, given = operation(problem), integers(problem)
     _, bound = dense.bind(op, Strides.of(given.x, given.w, given.dy), "float32", target.current(), False)
     assert bound.scratch < 4e6
+
+
+def test_many_threads_may_call_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "SMALL", 0)
+    problem = Problem.parse("conv,c16-16,x40x41,k3x3,p1")
+    op, given = operation(problem), integers(problem)
+    expected = given.dy.clone()
+    cpu.forward(op, given.x, given.w, None, expected)
+
+    def call(_: int) -> bool:
+        y = given.dy.clone()
+        with run.threads(2):
+            cpu.forward(op, given.x, given.w, None, y)
+        return bool((y == expected).all())
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(call, range(60)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """The parent's worker threads do not live on in the child, which must not wait for them."""
+    script = """
+import os, warnings
+import numpy as np, trous
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of fork beside threads
+x, w = np.ones((4, 16, 64, 64), np.float32), np.ones((16, 16, 3, 3), np.float32)
+expected = trous.conv(x, w)
+child = os.fork()
+if child == 0:
+    os._exit(0 if (trous.conv(x, w) == expected).all() else 3)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    environment = {**os.environ, "TROUS_NUM_THREADS": "2"}
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, env=environment).returncode == 0
