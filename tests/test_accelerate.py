@@ -93,10 +93,27 @@ def test_copies_and_files() -> None:
     assert_close(plain(x), model(x), terms=10000)
 
 
+class Traced(nn.Module):
+    """Calls by name, and layers with every padding mode, one of which returns to the size of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(4, 3, 3, 3))
+        self.down = nn.Conv2d(4, 5, 3, 2, padding=1, padding_mode="reflect")
+        self.up = trous.nn.ConvTranspose2d(5, 4, 3, 2, padding=1, padding_mode="circular")
+        self.last = nn.ConvTranspose2d(4, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = trous.functional.conv2d(x, self.weight, padding="same")
+        return self.last(self.up(self.up(self.down(y), output_size=y.shape).relu()[:, :1].expand(-1, 5, -1, -1)))
+
+
 def test_symbolic_trace() -> None:
-    model = trous.accelerate(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 2, 3)))
-    x = torch.rand(2, 3, 6, 7)
-    assert torch.equal(torch.fx.symbolic_trace(model)(x), model(x))
+    model = trous.accelerate(Traced())
+    graph = torch.fx.symbolic_trace(model)
+    for shape in ((2, 3, 6, 7), (1, 3, 9, 8)):
+        x = torch.rand(shape)
+        assert torch.equal(graph(x), model(x))
 
 
 def test_hooks_stay() -> None:

@@ -210,7 +210,7 @@ def test_a_border_larger_than_the_input_is_refused() -> None:
 def test_an_input_of_another_rank_is_refused(name: str) -> None:
     layer = getattr(trous.nn, name)(4, 6, 3, padding=1, padding_mode="circular")
     for shape in ((), (4,), (2, 2, 4, *data(name).shape[2:])):
-        with pytest.raises(TrousError, match=r"^input must have"):
+        with pytest.raises(TrousError, match=r"^(input|x) must have"):
             layer(torch.rand(shape))
 
 

@@ -101,13 +101,23 @@ def _run(x: Any, w: Any, bias: Any, *arguments: Any) -> Any:
         from trous.autograd import convolve
 
         return convolve(x, w, bias, arguments)
-    if hasattr(type(x), "__torch_function__"):  # a placeholder of torch.fx, for instance
-        from torch.overrides import handle_torch_function
-
-        return handle_torch_function(_run, (x,), x, w, bias, *arguments)
+    if _is_placeholder(x):
+        return _recorded(_run, x, w, bias, *arguments)
     bias = None if bias is None else _as_numpy("bias", bias)
     y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)
+
+
+def _is_placeholder(x: Any) -> bool:
+    """What stands for a torch tensor and is none, while torch.fx traces, for instance."""
+    return hasattr(type(x), "__torch_function__") and not is_torch(x)
+
+
+def _recorded(function: Any, x: Any, *arguments: Any) -> Any:
+    """`function(x, *arguments)`, as `x` wants it."""
+    from torch.overrides import handle_torch_function
+
+    return handle_torch_function(function, (x,), x, *arguments)
 
 
 def _run_numpy(x: Any, w: Any, bias: Any, arguments: tuple) -> Any:
@@ -171,7 +181,7 @@ def conv1d(
     groups: int = 1,
 ) -> Any:
     """torch.nn.functional.conv1d, on NumPy arrays too; see `conv`."""
-    return _as_torch(1, input, weight, bias, False, stride, padding, 0, dilation, groups)
+    return _as_torch(input, weight, bias, 1, False, stride, padding, 0, dilation, groups)
 
 
 def conv2d(
@@ -184,7 +194,7 @@ def conv2d(
     groups: int = 1,
 ) -> Any:
     """torch.nn.functional.conv2d, on NumPy arrays too; see `conv`."""
-    return _as_torch(2, input, weight, bias, False, stride, padding, 0, dilation, groups)
+    return _as_torch(input, weight, bias, 2, False, stride, padding, 0, dilation, groups)
 
 
 def conv3d(
@@ -197,7 +207,7 @@ def conv3d(
     groups: int = 1,
 ) -> Any:
     """torch.nn.functional.conv3d, on NumPy arrays too; see `conv`."""
-    return _as_torch(3, input, weight, bias, False, stride, padding, 0, dilation, groups)
+    return _as_torch(input, weight, bias, 3, False, stride, padding, 0, dilation, groups)
 
 
 def conv_transpose1d(
@@ -211,7 +221,7 @@ def conv_transpose1d(
     dilation: Ints = 1,
 ) -> Any:
     """torch.nn.functional.conv_transpose1d, on NumPy arrays too; see `conv_transpose`."""
-    return _as_torch(1, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
+    return _as_torch(input, weight, bias, 1, True, stride, padding, output_padding, dilation, groups)
 
 
 def conv_transpose2d(
@@ -225,7 +235,7 @@ def conv_transpose2d(
     dilation: Ints = 1,
 ) -> Any:
     """torch.nn.functional.conv_transpose2d, on NumPy arrays too; see `conv_transpose`."""
-    return _as_torch(2, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
+    return _as_torch(input, weight, bias, 2, True, stride, padding, output_padding, dilation, groups)
 
 
 def conv_transpose3d(
@@ -239,11 +249,13 @@ def conv_transpose3d(
     dilation: Ints = 1,
 ) -> Any:
     """torch.nn.functional.conv_transpose3d, on NumPy arrays too; see `conv_transpose`."""
-    return _as_torch(3, input, weight, bias, True, stride, padding, output_padding, dilation, groups)
+    return _as_torch(input, weight, bias, 3, True, stride, padding, output_padding, dilation, groups)
 
 
-def _as_torch(ndim: int, x: Any, w: Any, bias: Any, transposed: bool, *arguments: Any) -> Any:
+def _as_torch(x: Any, w: Any, bias: Any, ndim: int, transposed: bool, *arguments: Any) -> Any:
     """A call whose name says the number of axes, under torch's rules where they are narrower than ours."""
+    if _is_placeholder(x):
+        return _recorded(_as_torch, x, w, bias, ndim, transposed, *arguments)
     if not hasattr(w, "shape"):
         w = _as_numpy("w", w)
     if len(w.shape) != ndim + 2:

@@ -15,7 +15,7 @@ from torch import Tensor
 from trous.entry import requested_size
 from trous.errors import TrousError
 from trous.functional import conv, conv_transpose
-from trous.nn.border import check_rank, fold, pad
+from trous.nn.border import Pairs, check_rank, fold, pad
 from trous.plan.border import PADDING_MODES
 from trous.spec import Conv, ConvTranspose, Ints, Padding, Spec
 
@@ -139,14 +139,23 @@ class _ConvTranspose(Layer):
     def _folded(self, input: Tensor, arguments: dict[str, Any]) -> Tensor:
         """The adjoint of a convolution behind a border: nothing is cropped, the border goes back to its sources."""
         spec, pairs = self._spec(), self._pairs()
-        check_rank(input, len(pairs))
-        if (wanted := arguments.get("output_size")) is not None:
-            sizes = requested_size(spec, tuple(input.shape[-len(pairs) :]), wanted)
-            arguments["output_size"] = tuple(n + sum(pair) for n, pair in zip(sizes, pairs, strict=True))
+        if "output_size" in arguments:
+            arguments["output_size"] = _bordered_size(input, spec, pairs, arguments["output_size"])
         else:
             arguments["output_padding"] = tuple(spec.axis_padding(axis)[2] for axis in range(len(pairs)))
         y = fold(conv_transpose(input, self.weight, **arguments), pairs, self.padding_mode)
         return y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * len(pairs))
+
+
+def _bordered_size(input: Tensor, spec: ConvTranspose, pairs: Pairs, wanted: Any) -> tuple[int, ...]:
+    """The output size to ask for, border included, where `wanted` is what shall remain of it."""
+    check_rank(input, len(pairs))
+    sizes = requested_size(spec, tuple(input.shape[-len(pairs) :]), wanted)
+    return tuple(n + sum(pair) for n, pair in zip(sizes, pairs, strict=True))
+
+
+for _name in ("pad", "fold", "_bordered_size"):  # they branch on sizes, which torch.fx must not look into
+    torch.fx.wrap(_name)
 
 
 class Conv1d(_Conv, torch.nn.Conv1d):
