@@ -1,0 +1,32 @@
+"""The examples of the docstrings run, with the public names beside those of their own module."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import numpy as np
+import torch
+
+import trous
+from trous.plan import conv_axis
+from trous.problem import Problem
+
+NAMES = {name: getattr(trous, name) for name in trous.__all__} | {
+    "Problem": Problem,
+    "conv_axis": conv_axis,
+    "np": np,
+    "torch": torch,
+    "x": np.ones((1, 3, 5, 5), np.float32),
+}
+
+
+def test_examples_of_the_docstrings() -> None:
+    attempted = 0
+    for module in pkgutil.walk_packages(trous.__path__, "trous."):
+        if module.name != "trous.__main__":
+            results = doctest.testmod(importlib.import_module(module.name), extraglobs=NAMES)
+            assert results.failed == 0, module.name
+            attempted += results.attempted
+    assert attempted > 15
