@@ -134,8 +134,9 @@ class Spec:
 class Conv(Spec):
     """A convolution (cross-correlation, as in deep learning), of one to three dimensions.
 
-    Args are integers, or one integer per axis. `padding` is also a `(before, after)` pair per axis, or one of
-    "valid", "same", "causal", "full" (`trous.plan.padding`). Raises TrousError for anything that cannot be.
+    Args are integers, or one integer per axis; a kernel has at most 2**20 taps along an axis. `padding` is also a
+    `(before, after)` pair per axis, or one of "valid", "same", "causal", "full" (`trous.plan.padding`). Raises
+    TrousError for anything that cannot be.
 
     >>> Conv(3, dilation=2).output_size(10)
     6

@@ -7,12 +7,9 @@ same indices.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 from trous.errors import TrousError
 
-PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
-PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int | None, ...]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-PaddingWord = Literal["valid", "same", "causal", "full"]
-PADDING_WORDS: tuple[str, ...] = get_args(PaddingWord)
+PADDING_WORDS = ("valid", "same", "causal", "full")
 
 
 def conv_padding(word: str, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
