@@ -61,8 +61,7 @@ def test_wide_kernel_in_padding_is_cheap() -> None:
 
 
 @pytest.mark.parametrize("batch", [0, 3])
-def test_intensity(batch: int) -> None:
-    found = cost(Conv(1).plan(1).bind(10), batch=batch, itemsize=2)
-    assert found.bytes == 2 * (20 * batch + 1)
-    assert found.flops_per_byte == 20 * batch / found.bytes
-    assert Cost(0, 0, 0, 0).flops_per_byte == 0.0
+def test_batch_multiplies_all_but_the_weight(batch: int) -> None:
+    assert cost(Conv(1).plan(1).bind(10), batch=batch, itemsize=2) == Cost(
+        multiplications=10 * batch, nominal=10 * batch, flops=20 * batch, bytes=2 * (20 * batch + 1)
+    )

@@ -21,11 +21,6 @@ class Cost:
     bytes: int
     """Input, weight, bias and output moved once each: what no schedule can avoid."""
 
-    @property
-    def flops_per_byte(self) -> float:
-        """Arithmetic intensity; 0 where nothing moves."""
-        return self.flops / self.bytes if self.bytes else 0.0
-
 
 def nominal_multiplications(axis: BoundAxis) -> int:
     """Multiplications of one axis, those by the zeros of the padding among them."""
