@@ -29,6 +29,7 @@ FAMILIES = {
         "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,bias",
         "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,last",
         "conv,n70,c8-30,x3,k3,p1",  # many rows in one tile
+        "conv,c1-2,x3000,k2001,p1000",  # a kernel too long to be read in place
     ),
     "direct": (
         "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias",
@@ -36,6 +37,8 @@ FAMILIES = {
         "conv_transpose,c70-1,x9x100,k9x9,s3,p4,op2",
         "conv_transpose,c70-4,x9x100,k9x9,s2,p4,op1,bias",
         "conv_transpose,c9-9,x20x70,k4x8,s2x4,p1x2,g9",
+        "conv,c5-5,x20x161,k3x4,s2x3,p2,d3,g5,bias",
+        "conv,c1-2,x3000,k701,p350",
     ),
     "channelwise": (
         "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",

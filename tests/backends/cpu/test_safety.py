@@ -84,6 +84,18 @@ def test_threads_follow_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         run.thread_count()
 
 
+def test_without_torch_the_setting_of_openmp_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TROUS_NUM_THREADS", raising=False)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,3")
+    assert run.thread_count() == 4
+    monkeypatch.setenv("OMP_NUM_THREADS", "0")
+    with pytest.raises(TrousError, match="OMP_NUM_THREADS must be"):
+        run.thread_count()
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert run.thread_count() >= 1
+
+
 def test_an_unknown_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TROUS_CPU", "mmx")
     with pytest.raises(TrousError, match="TROUS_CPU must be one of"):

@@ -129,7 +129,7 @@ class _Channelwise:
                 row[v].set(bias)
         x = m * k.down_x
         with self.live.taps(phase) as live:
-            panel = self.weights.at(live[4] * k.per_group * self.width)
+            panel = self.weights.at(live[3] * k.per_group * self.width)
             source = line.at(live[0] + x * k.x_x)
             if count == 1:
                 with fn.when((x + live[1] >= 0) & (x + live[1] < k.in_x)):

@@ -2,8 +2,8 @@
 
 With so few multiply-adds for each input there is nothing to gain from copying tiles or packing weights. A block of
 `vectors` neighbouring vectors of one output row is summed in registers over input channels and live taps, loading
-straight from the input rows. Blocks that a tap leaves the row in use masks that are made once for a whole call; rows
-that a tap leaves the image in use a shorter list of taps. Neighbouring phases of the last axis are summed side by side
+straight from the input rows. Blocks in which a tap leaves the row mask it; rows in which a tap leaves the image use a
+shorter list of taps. Neighbouring phases of the last axis are summed side by side
 and interleaved as they are stored.
 
 Roofline: a tap of one channel costs a load for each multiply-add, mostly across a cache line, so half the FMA rate at
@@ -21,7 +21,7 @@ from trous.backends.cpu.tiles import SLOT
 
 FIELDS = Fields(
     numbers=(
-        *("groups", "in_channels", "row_vectors", "row_parts", "rows_each", "slot_count", "phases"),
+        *("groups", "in_channels", "row_vectors", "slot_count", "head", "tail", "row_parts", "rows_each", "phases"),
         *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
@@ -89,22 +89,23 @@ class _Direct:
         return k.finish()
 
     def make_masks(self) -> None:
-        """`masks[vector][slot]`: which lanes of a row's vector the slot finds inside. One spare, for the last block."""
-        k, fn, lanes = self.k, self.fn, self.shape.lanes
-        with fn.loop(0, k.row_vectors + 1) as vector, fn.loop(0, k.slot_count) as slot:
-            step = self.shape.step
+        """`masks[vector][slot]`: the lanes of a row's vector that the slot finds inside the row.
+
+        Only for vectors before `head` and from `tail` on: every slot finds those between whole.
+        """
+        k, fn, lanes, step = self.k, self.fn, self.shape.lanes, self.shape.step
+        with fn.loop(0, k.row_vectors + 1 - k.tail + k.head) as number, fn.loop(0, k.slot_count) as slot:
+            vector = fn.choose(number < k.head, number, number - k.head + k.tail)
             edge = vector * (lanes * step) + self.slots[slot * SLOT + 2]
             low, high = ((fn.max(n, 0) + (step - 1)) // step for n in (0 - edge, k.in_x - edge))
-            self.masks[vector * k.slot_count + slot] = fn.bits(low, high, lanes)
+            self.masks[number * k.slot_count + slot] = fn.bits(low, high, lanes)
 
     def row(self, line: Array, w: Array, out: Array, group: Int, phase: Int) -> None:
         """One phase of an output row: whole blocks, then what is left in narrower ones."""
         k, fn, shape = self.k, self.fn, self.shape
-        whole = k.steps_x // (shape.vectors * shape.lanes) * shape.vectors
+        whole = k.row_vectors // shape.vectors * shape.vectors
         with fn.loop(0, whole, shape.vectors) as vector:
-            first = vector * (shape.lanes * shape.step)
-            last = first + (shape.vectors * shape.lanes * shape.step - 1)
-            inner = (first + k.low_x >= 0) & (last + k.high_x < k.in_x)
+            inner = (vector >= k.head) & (vector < k.tail)
             with fn.either(inner) as (then, otherwise):
                 with then:
                     self.block(shape.vectors, line, w, out, group, phase, vector, False)
@@ -121,7 +122,8 @@ class _Direct:
         k, fn, shape = self.k, self.fn, self.shape
         tiles = [self.accumulators(vectors, group) for _ in range(shape.interleaved)]
         first = vector * shape.lanes
-        masks = self.masks.at(vector * k.slot_count) if masked else None
+        number = fn.choose(vector < k.head, vector, vector - k.tail + k.head)
+        masks = self.masks.at(number * k.slot_count) if masked else None
         self.sum_taps(tiles, line.at(first * shape.step), w, phase, masks)
         for r in range(shape.rows):
             target = out.at(k.y_c * r + first * shape.interleaved)
@@ -157,7 +159,7 @@ class _Direct:
                         if masks is None:
                             value = source.strided(edge, shape.step, shape.lanes)
                         else:
-                            mask = fn.mask(masks[k.slot_count * v + live[3]], shape.lanes)
+                            mask = fn.mask(masks[k.slot_count * v + live[4]], shape.lanes)
                             value = source.spread(edge, shape.step, mask)
                         for r, scalar in enumerate(scalars):
                             tile[r][v].multiply_add(scalar, value)

@@ -387,6 +387,9 @@ class Function:
         phases, lanes = len(vectors), vectors[0].type.count
         if phases == 1:
             return list(vectors)
+        if phases % 2 == 0:
+            halves = zip(self.interleave(vectors[::2]), self.interleave(vectors[1::2]), strict=True)
+            return [part for even, odd in halves for part in self._zip(even, odd)]
         results = []
         for part in range(phases):
             places = [(part * lanes + lane) % phases for lane in range(lanes)]
@@ -402,6 +405,14 @@ class Function:
                 merged = self.builder.shuffle_vector(merged, vectors[phase], constant)
             results.append(merged)
         return results
+
+    def _zip(self, even: ll.Value, odd: ll.Value) -> list[ll.Value]:
+        """The lanes of two vectors in turn, as two vectors."""
+        lanes = even.type.count
+        turns = [source for lane in range(lanes) for source in (lane, lanes + lane)]
+        kind = ll.VectorType(I32, lanes)
+        parts = (turns[:lanes], turns[lanes:])
+        return [self.builder.shuffle_vector(even, odd, ll.Constant(kind, part)) for part in parts]
 
     def note_breach(self, inside: Int, limits: Limits) -> None:
         """Remember in checked code that an access was not inside; it has been turned away already."""

@@ -10,7 +10,7 @@ from trous.backends.cpu.ir import Array, Int, Variable
 from trous.backends.cpu.tiles import SLOT
 
 #: Records: entries (slot, place in the weight), live taps (distance in memory, offset along x, place in the weight,
-#: slot, entry).
+#: entry, slot).
 ENTRY, LIVE = 2, 5
 
 
@@ -51,6 +51,6 @@ class LiveTaps:
                 at_z, at_y = z + slot[0], y + slot[1]
                 with fn.when((at_z >= 0) & (at_z < k.in_z) & (at_y >= 0) & (at_y < k.in_y)):
                     live = self.table.at(count.get() * LIVE)
-                    live[0], live[1], live[2], live[3], live[4] = slot[3], slot[2], entry[1], entry[0], number
+                    live[0], live[1], live[2], live[3], live[4] = slot[3], slot[2], entry[1], number, entry[0]
                     count.set(count.get() + 1)
         self.start[self.phases] = count.get()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -14,20 +14,24 @@ from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import SLOT
 from trous.backends.operation import Operation
+from trous.plan import BoundAxis
 
 #: Output channels of a group up to which reading inputs in place beats copying them; phases stored side by side, or
 #: inputs stepped over, at most; output rows in one work item.
 CHANNELS, STEPS, ROWS = 4, 4, 16
+#: Reach of the taps along a row times their number, up to which masks are made for the ends of a row.
+MASKS = 1 << 20
 
 
 def fits_direct(operation: Operation, strides: Strides) -> bool:
-    """Few output channels in a group, and rows whose neighbours are adjacent on both sides."""
+    """Few output channels in a group, a kernel that is not huge, and rows whose neighbours are adjacent."""
     axis = operation.bound.axes[-1].plan
     return (
         operation.out_channels // operation.groups <= CHANNELS
         and axis.up <= STEPS
         and axis.down <= STEPS
         and strides.x[-1] == strides.y[-1] == 1
+        and (axis.offsets[-1] - axis.offsets[0]) * prod(len(a.offsets) for a in operation.bound.plan.axes) <= MASKS
     )
 
 
@@ -44,20 +48,33 @@ def bind_direct(
     vectors = min(most, 4)
     shape = direct.Shape(element, lanes, rows, vectors, interleaved, taps.axes[2].plan.down, checked)
     row_vectors = ceil(steps[2] / lanes)
+    head, tail = _inner_vectors(taps.axes[2], row_vectors, vectors, lanes)
     numbers = _row_numbers(taps, operation) | {
         "groups": operation.groups,
         "in_channels": operation.in_channels // operation.groups,
         "row_vectors": row_vectors,
         "slot_count": len(taps.slots),
+        "head": head,
+        "tail": tail,
         "phases": len(taps.phases) // interleaved,
         "y_group": rows * strides.y[1],
         "y_c": strides.y[1],
     }
     tables, parts = _tap_tables(taps, interleaved)
-    parts["masks"] = ((row_vectors + 1) * len(taps.slots) + 1, 8)
+    parts["masks"] = ((row_vectors + 1 - tail + head) * len(taps.slots), 8)
     scratch, places = scratch_parts(parts)
     items = operation.batch * operation.groups * steps[0] * numbers["row_parts"]
     return shape, Bound.of(direct.FIELDS, numbers | places, tables, items, scratch)
+
+
+def _inner_vectors(axis: BoundAxis, row_vectors: int, block: int, lanes: int) -> tuple[int, int]:
+    """First and one after the last vector of a row, in whole blocks, that every live tap finds inside the row."""
+    first = max([axis.steps(tap).start for tap in axis.live_taps], default=0)
+    last = min([axis.steps(tap).stop for tap in axis.live_taps], default=0)
+    head = ceil(first / (lanes * block)) * block
+    # Whole vectors of strided steps read up to the step after their last.
+    tail = (last - (axis.plan.down > 1)) // (lanes * block) * block
+    return (head, tail) if head < tail <= row_vectors else (0, 0)
 
 
 def fits_channelwise(operation: Operation, strides: Strides) -> bool:

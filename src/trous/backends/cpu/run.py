@@ -50,15 +50,19 @@ def thread_count() -> int:
     """How many: `threads(n)`, TROUS_NUM_THREADS, torch's own setting where torch is loaded, OMP_NUM_THREADS, cores."""
     if _forced_threads:
         return _forced_threads[-1]
-    named = os.environ.get("TROUS_NUM_THREADS")
-    if named is None:
-        torch = sys.modules.get("torch")
-        if torch is not None:
-            return int(torch.get_num_threads())
-        named = os.environ.get("OMP_NUM_THREADS") or str(_cores())
-    if not named.isdigit() or int(named) < 1:
-        raise TrousError("TROUS_NUM_THREADS", "must be a number of threads, at least 1", named)
-    return int(named)
+    if (named := os.environ.get("TROUS_NUM_THREADS")) is not None:
+        return _number("TROUS_NUM_THREADS", named)
+    if torch := sys.modules.get("torch"):
+        return int(torch.get_num_threads())
+    if named := os.environ.get("OMP_NUM_THREADS"):
+        return _number("OMP_NUM_THREADS", named.split(",")[0])  # a list is one number for each level of nesting
+    return _cores()
+
+
+def _number(name: str, value: str) -> int:
+    if not value.strip().isdigit() or int(value) < 1:
+        raise TrousError(name, "must be a number of threads, at least 1", value)
+    return int(value)
 
 
 @contextmanager
