@@ -77,7 +77,7 @@ def _machine(target: Target) -> llvm.TargetMachine:
     _initialise()
     triple = llvm.get_process_triple()
     return llvm.Target.from_triple(triple).create_target_machine(
-        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="default"
+        cpu=target.cpu, features=target.features, opt=1, reloc="pic", codemodel="default"
     )
 
 
