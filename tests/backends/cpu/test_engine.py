@@ -102,6 +102,7 @@ def test_a_new_size_or_batch_compiles_nothing(cache: Path, monkeypatch: pytest.M
             all_correct(kind.format(*sizes))
 
 
+@pytest.mark.slow  # not for its length: a time limit holds on a quiet machine only
 @pytest.mark.parametrize("text", LAYERS)
 def test_compiling_is_quick(text: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer's first call within 150 ms more than its second, 10 ms when the code is on disk; processor time."""
