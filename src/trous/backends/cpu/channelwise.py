@@ -22,7 +22,7 @@ FIELDS = Fields(
     numbers=(
         *("channels", "per_group", "batch", "row_parts", "rows_each", "phases", "entry_count", "inner_first"),
         *("inner_last", "steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
-        *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x", "low_z", "high_z", "low_y", "high_y", "low_x", "high_x"),
+        *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x", "low_z", "high_z", "low_y", "high_y"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x", "y_n", "y_z", "y_y", "y_x", "w_group", "w_in", "w_out"),
     ),
     arrays=("x", "w", "bias", "y", "slots", "entries", "entry_at", "phase_list", "x_lanes", "w_lanes"),

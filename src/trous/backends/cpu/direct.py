@@ -26,7 +26,7 @@ FIELDS = Fields(
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
         *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
-        *("w_group", "w_in", "w_out", "low_z", "high_z", "low_y", "high_y", "low_x", "high_x"),
+        *("w_group", "w_in", "w_out", "low_z", "high_z", "low_y", "high_y"),
     ),
     arrays=("x", "w", "bias", "y", "slots", "entries", "entry_at", "phase_list"),
     scratch=("masks", "live", "live_at"),

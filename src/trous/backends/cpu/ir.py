@@ -64,9 +64,6 @@ class Int:
     def __lshift__(self, other: Any) -> Int:
         return self._binary(other, "shl")
 
-    def __rshift__(self, other: Any) -> Int:
-        return self._binary(other, "lshr")
-
     __radd__, __rmul__ = __add__, __mul__
 
     def _compare(self, other: Any, op: str) -> Int:

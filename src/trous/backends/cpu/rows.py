@@ -118,9 +118,9 @@ def bind_channelwise(
 
 
 def _row_numbers(taps: Taps, operation: Operation) -> dict[str, int]:
-    """Header numbers of kernels that walk rows: the shared ones and how far the live taps reach along each axis."""
+    """Header numbers of kernels that walk rows: the shared ones, and how far the live taps reach across rows."""
     numbers = sides(taps, operation)
-    for i, name in enumerate("zyx"):
+    for i, name in enumerate("zy"):
         offsets = taps.offsets[i] or (0,)
         numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
     return numbers | {"row_parts": ceil(numbers["steps_y"] / ROWS), "rows_each": ROWS}
