@@ -3,8 +3,9 @@
 A back-end is a module with
 
 - `why_not(operation, x) -> str | None`: the reason it cannot take this, or None;
-- `forward(operation, x, w, bias, y)`: fills `y` with `bias[c] + sum over taps of w * x`; the gradient for the input is
-  the forward of `operation.adjoint`;
+- `forward(operation, x, w, bias, y, epilogue, residual)`: fills `y` with `bias[c] + sum over taps of w * x`, and then
+  what the epilogue says (`epilogue.py`), nothing by default; the residual has the shape of y. The gradient for the
+  input is the forward of `operation.adjoint`;
 - `weight_grad(operation, x, dy, dw)`: fills `dw`, the same triples summed over batch and steps.
 
 Arrays are NumPy's or torch's, batched, of the shapes that `Operation` states, with any strides. All arrays of a call

@@ -9,6 +9,7 @@ import numpy as np
 
 from trous.arrays import empty, is_channels_last, is_torch, wide
 from trous.backends import Operation, choose
+from trous.backends.epilogue import NOTHING, Epilogue
 from trous.plan import Plan, conv_axis
 
 
@@ -50,13 +51,13 @@ def _plan(
     return plan.adjoint() if transposed else plan
 
 
-def execute(what: Operation, x: Any, w: Any, bias: Any) -> Any:
+def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:
     """The output of the best back-end, channels-last if x is."""
     if x.dtype.itemsize == 2:
-        y = execute(what, wide(x), wide(w), None if bias is None else wide(bias))
-        return _narrow(y, x)
+        bias, residual = (None if a is None else wide(a) for a in (bias, residual))
+        return _narrow(execute(what, wide(x), wide(w), bias, epilogue, residual), x)
     y = empty(what.output_shape, x, is_channels_last(x))
-    choose(what, x).forward(what, x, w, bias, y)
+    choose(what, x).forward(what, x, w, bias, y, epilogue, residual)
     return y
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from trous.arrays import is_torch
+from trous.backends.epilogue import NOTHING, Epilogue, finish
 from trous.backends.groups import split_channels, split_weight
 from trous.backends.operation import Operation
 from trous.plan import BoundAxis
@@ -27,8 +28,13 @@ def why_not(operation: Operation, x: Any) -> str | None:
 
 
 @np.errstate(all="ignore")  # NaN and Inf are values like any other
-def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
-    """Fill `y` with `bias[c] + sum over triples of w[kernel] * x[input]`; outputs without triples get the bias."""
+def forward(
+    operation: Operation, x: Any, w: Any, bias: Any, y: Any, epilogue: Epilogue = NOTHING, residual: Any = None
+) -> None:
+    """Fill `y` with `bias[c] + sum over triples of w[kernel] * x[input]`, finished as `epilogue` says.
+
+    Outputs without triples get the bias.
+    """
     source, weight = split_channels(operation, _numbers(x)), split_weight(operation, _numbers(w))
     result = np.zeros(operation.output_shape, source.dtype)
     if bias is not None:
@@ -38,7 +44,7 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
         columns = _matrix(source, inputs, rows=(1, 0), columns=(2,))
         rows = _matrix(weight, kernel, rows=(0, 1), columns=(2,))
         target[:, :, :, *output] += (columns @ rows.swapaxes(1, 2)).swapaxes(0, 1)
-    _store(result, y)
+    _store(finish(result, epilogue, _numbers(residual) if epilogue.residual else None), y)
 
 
 @np.errstate(all="ignore")

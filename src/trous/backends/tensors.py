@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from trous.arrays import device_name, dtype_name, empty, is_torch, wide
+from trous.backends.epilogue import NOTHING, Epilogue, finish
 from trous.backends.groups import split_channels, split_weight
 from trous.backends.operation import Operation
 
@@ -35,8 +36,10 @@ def why_not(operation: Operation, x: Any) -> str | None:
     return None
 
 
-def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
-    """Fill `y` with the bias, then add the product of every live tap to the outputs that the tap feeds."""
+def forward(
+    operation: Operation, x: Any, w: Any, bias: Any, y: Any, epilogue: Epilogue = NOTHING, residual: Any = None
+) -> None:
+    """Fill `y` with the bias, add the product of every live tap to the outputs that it feeds, and finish them."""
     with _plain(x):
         x, w = split_channels(operation, wide(x)), split_weight(operation, wide(w))
         total = _wide_like(y)
@@ -45,6 +48,7 @@ def forward(operation: Operation, x: Any, w: Any, bias: Any, y: Any) -> None:
         for kernel, outputs, inputs in _slices(operation):
             fed = target[:, :, :, *outputs]
             fed += _product(w[:, :, :, *kernel], _rows(x[:, :, :, *inputs])).reshape(fed.shape)
+        total = finish(total, epilogue, wide(residual) if epilogue.residual else None)
         if total is not y:
             y[...] = total
 

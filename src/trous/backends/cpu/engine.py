@@ -19,7 +19,19 @@ from trous.backends.cpu.target import Target
 from trous.files import replace_file
 
 #: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
-_GENERATORS = ("ir", "header", "tiles", "live", "gemm", "direct", "channelwise", "correlate", "engine")
+_GENERATORS = (
+    "ir",
+    "header",
+    "tiles",
+    "live",
+    "gemm",
+    "direct",
+    "channelwise",
+    "correlate",
+    "activations",
+    "finishing",
+    "engine",
+)
 
 _DIGEST = hashlib.sha256().digest_size
 
