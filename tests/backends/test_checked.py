@@ -9,7 +9,11 @@ from trous.backends import cpu
 from trous.backends.cpu import target
 from trous.problem import Problem, random_problems
 
-PROBLEMS = (*HAND_PICKED, *random_problems(77, 200, dtypes=("float32", "float64")))
+PROBLEMS = (
+    *HAND_PICKED,
+    *random_problems(77, 200, dtypes=("float32", "float64")),
+    *random_problems(79, 60, dtypes=("bfloat16", "float16")),
+)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)

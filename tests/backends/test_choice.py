@@ -6,6 +6,7 @@ import re
 import warnings
 
 import pytest
+import torch
 
 from problems import integers, operation
 from trous import backends
@@ -14,7 +15,6 @@ from trous.errors import SlowPathWarning, TrousError
 from trous.problem import Problem
 
 SINGLE = Problem.parse("conv,c2-3,x9,k3")
-HALF = Problem.parse("conv,c2-3,x9,k3,f16")
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +66,10 @@ def test_the_definition_takes_what_all_others_refuse(monkeypatch: pytest.MonkeyP
 
 
 def test_the_cpu_back_end_says_what_it_cannot_do() -> None:
-    half = integers(HALF).x
-    assert "float16" in cpu.why_not(operation(HALF), half)
-    assert "meta" in cpu.why_not(operation(SINGLE), half.float().to("meta"))
-    assert cpu.why_not(operation(SINGLE), half.float()) is None
+    x, op = integers(SINGLE).x, operation(SINGLE)
+    assert "int32" in cpu.why_not(op, x.int())
+    assert "meta" in cpu.why_not(op, x.to("meta"))
+    assert all(cpu.why_not(op, x.to(dtype)) is None for dtype in (torch.float32, torch.bfloat16, torch.float16))
 
 
 @pytest.mark.parametrize("backend", BACKENDS, ids=name_of)
@@ -81,8 +81,8 @@ def test_the_environment_names_the_only_one(backend, monkeypatch: pytest.MonkeyP
 
 def test_a_named_back_end_that_refuses_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TROUS_BACKEND", "cpu")
-    with pytest.raises(TrousError, match=r"TROUS_BACKEND must accept the problem \(cpu: dtype float16.*got 'cpu'"):
-        chosen(HALF)
+    with pytest.raises(TrousError, match=r"TROUS_BACKEND must accept the problem \(cpu: dtype int32.*got 'cpu'"):
+        choose(operation(SINGLE), integers(SINGLE).x.int())
 
 
 @pytest.mark.parametrize("name", ["", "gpu", "CPU"])

@@ -59,10 +59,10 @@ def test_bit_for_bit(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
         if problem.dtype in ("float32", "float64"):  # the others would round twice
             total = plain + arrays[3] if epilogue.residual else plain
             assert_identical(expected, activated(total, epilogue), f"{problem} {epilogue}", zeros=True, empty=empty)
-            for instruction_set in target.available():
-                with target.use(instruction_set):
-                    got = run(cpu, problem, arrays, epilogue)
-                assert_identical(got, expected, f"{problem} {epilogue} {instruction_set}", zeros=True, empty=empty)
+        for instruction_set in target.available():
+            with target.use(instruction_set):
+                got = run(cpu, problem, arrays, epilogue)
+            assert_identical(got, expected, f"{problem} {epilogue} {instruction_set}", zeros=True, empty=empty)
         got = run(tensors, problem, arrays, epilogue)
         assert_identical(got, expected, f"{problem} {epilogue} tensors", zeros=True, empty=empty)
 

@@ -98,3 +98,5 @@ def test_sixteen_bits_are_rounded_once(problem: Problem) -> None:
     rounded = wide.map(lambda array: array.to(given.x.dtype))
     assert_all_identical(expected, rounded, op, f"{problem} on loops")
     assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
+    for instruction_set in INSTRUCTION_SETS:
+        assert_cpu_identical(op, given, expected, instruction_set, problem)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trous.arrays import empty, is_channels_last, is_torch, wide
+from trous.arrays import empty, is_channels_last, is_torch
 from trous.backends import Operation, choose
 from trous.backends.epilogue import NOTHING, Epilogue
 from trous.plan import Plan, conv_axis
@@ -53,9 +53,6 @@ def _plan(
 
 def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:
     """The output of the best back-end, channels-last if x is."""
-    if x.dtype.itemsize == 2:
-        bias, residual = (None if a is None else wide(a) for a in (bias, residual))
-        return _narrow(execute(what, wide(x), wide(w), bias, epilogue, residual), x)
     y = empty(what.output_shape, x, is_channels_last(x))
     choose(what, x).forward(what, x, w, bias, y, epilogue, residual)
     return y
@@ -63,16 +60,9 @@ def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOT
 
 def execute_weight_grad(what: Operation, x: Any, dy: Any) -> Any:
     """The gradient for the weight, by the best back-end."""
-    if x.dtype.itemsize == 2:
-        return _narrow(execute_weight_grad(what, wide(x), wide(dy)), x)
     dw = empty(what.weight_shape, x)
     choose(what, x).weight_grad(what, x, dy, dw)
     return dw
-
-
-def _narrow(y: Any, like: Any) -> Any:
-    """`y` in the dtype of `like`: the one rounding of a result that was added up in float32."""
-    return y.to(like.dtype) if is_torch(y) else y.astype(like.dtype)
 
 
 def split_complex(run: Any, x: Any, w: Any, bias: Any) -> Any:

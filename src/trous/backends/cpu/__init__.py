@@ -25,8 +25,8 @@ __all__ = ["available", "forward", "threads", "use", "weight_grad", "why_not"]
 def why_not(operation: Operation, x: Any) -> str | None:
     if device_name(x) != "cpu":
         return f"device {device_name(x)} is not the CPU"
-    if dtype_name(x) not in ("float32", "float64"):
-        return f"dtype {dtype_name(x)} is neither float32 nor float64"
+    if dtype_name(x) not in ("float64", "float32", "bfloat16", "float16"):
+        return f"dtype {dtype_name(x)} is none of float64, float32, bfloat16, float16"
     return None
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Accumulator, Array, Int
+from trous.backends.cpu.narrow import summed_in
 from trous.backends.cpu.tiles import SLOT, AlongPositions, Copies, Runs, Side
 
 #: Records: entries (slot, phase, place in the weight), chunks (first slot, slots, first phase, phases, first entry,
@@ -63,7 +64,8 @@ class _Correlate:
         self.shape = shape
         self.k = k = Kernel(FIELDS, shape.name, shape.checked)
         self.fn = k.fn
-        self.x, self.y, self.w = (k.array(name, shape.element) for name in FIELDS.arrays[:3])
+        self.x, self.y = (k.array(name, shape.element) for name in FIELDS.arrays[:2])
+        self.w = k.array("w", summed_in(shape.element))
         self.slots, self.phases, self.entries, self.chunk_list = (k.array(n, "int64") for n in FIELDS.arrays[3:])
         self.inputs, self.outputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
         self.runs = Runs(k)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from trous.arrays import dtype_name
+from trous.arrays import dtype_name, wide
 from trous.arrays import strides as strides_of
 from trous.backends.cpu import channelwise, dense, direct, engine, finishing, gemm, rows, run
+from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
 from trous.backends.epilogue import NOTHING, Epilogue
@@ -33,6 +34,12 @@ def forward(
     # A residual is read where its output is written, if both lie in memory alike.
     fused = epilogue if not epilogue.residual or strides_of(residual) == strides_of(y) else NOTHING
     bound, kernel, done = _bound(operation, strides, dtype_name(x), current(), checked, fused)
+    if done != epilogue and dtype_name(x) in STORED:  # between two passes there must be no rounding
+        bias, residual = (None if a is None else wide(a) for a in (bias, residual))
+        total = wide(y)
+        forward(operation, wide(x), wide(w), bias, total, epilogue, residual)
+        y[...] = total
+        return
     if bias is None:
         bias = _zeros(operation.out_channels, dtype_name(x))
     elif strides_of(bias) != (1,):
@@ -47,8 +54,8 @@ def forward(
 
 @lru_cache(maxsize=256)
 def _zeros(count: int, element: str) -> np.ndarray:
-    """The bias of a layer without one; read only."""
-    return np.zeros(count, element)
+    """The bias of a layer without one; read only. Zero has the same bits in every 16-bit type."""
+    return np.zeros(count, np.uint16 if element in STORED else element)
 
 
 @lru_cache(maxsize=4096)

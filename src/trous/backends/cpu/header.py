@@ -13,6 +13,7 @@ import llvmlite.ir as ll
 import numpy as np
 
 from trous.backends.cpu.ir import POINTER, Array, Function, Int, Limits
+from trous.backends.cpu.narrow import summed_in
 
 
 class Fields:
@@ -60,12 +61,15 @@ class Kernel:
         return Array(self.fn, self._pointer(name), element, 0, limits)
 
     def part(self, name: str, element: str) -> Array:
-        """A part of the thread's scratch memory; `name_at` counts bytes, `name_length` elements."""
+        """A part of the thread's scratch memory; `name_at` counts bytes, `name_length` elements.
+
+        It holds values as code computes with them: what is read from 16-bit arrays stays widened.
+        """
         with self.fn.builder.goto_entry_block():
             start = getattr(self, f"{name}_at")
             base = self.fn.builder.gep(self._scratch, [start.value], source_etype=ll.IntType(8))
         limits = self._limits(self.fn.number(0), getattr(self, f"{name}_length")) if self.checked else None
-        return Array(self.fn, base, element, 0, limits)
+        return Array(self.fn, base, summed_in(element), 0, limits)
 
     def finish(self) -> str:
         self.fn.finish()

@@ -13,10 +13,13 @@ from typing import Any
 
 import llvmlite.ir as ll
 
+from trous.backends.cpu.narrow import STORED, narrow, widen
+
 I1, I32, I64 = ll.IntType(1), ll.IntType(32), ll.IntType(64)
 POINTER = ll.PointerType()
-ELEMENTS = {"float32": ll.FloatType(), "float64": ll.DoubleType(), "int64": I64}
-BYTES = {"float32": 4, "float64": 8, "int64": 8}
+#: Types of the values that code computes with, and their sizes. 16-bit floats are float32 everywhere but in memory.
+ELEMENTS = {"float32": ll.FloatType(), "float64": ll.DoubleType(), "int64": I64} | dict.fromkeys(STORED, ll.FloatType())
+BYTES = {"float32": 4, "float64": 8, "int64": 8} | dict.fromkeys(STORED, 4)
 
 
 class Int:
@@ -147,7 +150,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Array:
-    """Elements of one type from a base pointer on. `offset` is where index 0 lies, so parts of it keep its limits."""
+    """Elements of one type from a base pointer on. `offset` is where index 0 lies, so parts of it keep its limits.
+
+    16-bit floats are widened as they are read and rounded as they are written: values are float32.
+    """
 
     fn: Function
     base: ll.Value
@@ -159,8 +165,22 @@ class Array:
         """The same memory with index 0 moved to `offset`."""
         return Array(self.fn, self.base, self.element, self.fn.number(self.offset) + offset, self.limits)
 
+    @property
+    def _stored(self) -> ll.Type:
+        return STORED.get(self.element, ELEMENTS[self.element])
+
+    @property
+    def _stored_bytes(self) -> int:
+        return 2 if self.element in STORED else BYTES[self.element]
+
+    def _widened(self, value: ll.Value) -> ll.Value:
+        return widen(self.fn.builder, self.element, value) if self.element in STORED else value
+
+    def _narrowed(self, value: ll.Value) -> ll.Value:
+        return narrow(self.fn.builder, self.element, value) if self.element in STORED else value
+
     def _pointer(self, index: Int) -> ll.Value:
-        return self.fn.builder.gep(self.base, [index.value], source_etype=ELEMENTS[self.element])
+        return self.fn.builder.gep(self.base, [index.value], source_etype=self._stored)
 
     def _place(self, index: Any, lanes: int = 1) -> ll.Value:
         """Pointer to `lanes` elements; in checked code to a spare place when they are not all inside."""
@@ -173,40 +193,68 @@ class Array:
         return self.fn.builder.select(inside.value, pointer, self.limits.spare)
 
     def __getitem__(self, index: Any) -> Any:
-        value = self.fn.builder.load(self._place(index), typ=ELEMENTS[self.element])
+        value = self._widened(self.fn.builder.load(self._place(index), typ=self._stored))
         return Int(self.fn, value) if self.element == "int64" else value
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.element == "int64":
             value = self.fn.number(value).value
-        self.fn.builder.store(value, self._place(index))
+        self.fn.builder.store(self._narrowed(value), self._place(index))
 
     def vector(self, index: Any, lanes: int) -> ll.Value:
-        kind = ll.VectorType(ELEMENTS[self.element], lanes)
-        return self.fn.builder.load(self._place(index, lanes), align=BYTES[self.element], typ=kind)
+        return self._widened(self._vector(index, lanes))
+
+    def _vector(self, index: Any, lanes: int) -> ll.Value:
+        kind = ll.VectorType(self._stored, lanes)
+        return self.fn.builder.load(self._place(index, lanes), align=self._stored_bytes, typ=kind)
 
     def set_vector(self, index: Any, value: ll.Value) -> None:
-        self.fn.builder.store(value, self._place(index, value.type.count), align=BYTES[self.element])
+        place = self._place(index, value.type.count)
+        self.fn.builder.store(self._narrowed(value), place, align=self._stored_bytes)
 
     def strided(self, index: Any, stride: int, lanes: int) -> ll.Value:
         """Lanes `index + lane*stride`, picked from `stride` whole vectors: `stride - 1` elements more are read."""
-        whole = self.vector(index, lanes * stride)
+        whole = self._vector(index, lanes * stride)
         if stride == 1:
-            return whole
+            return self._widened(whole)
         picked = ll.Constant(ll.VectorType(I32, lanes), [lane * stride for lane in range(lanes)])
-        return self.fn.builder.shuffle_vector(whole, ll.Constant(whole.type, ll.Undefined), picked)
+        return self._widened(self.fn.builder.shuffle_vector(whole, ll.Constant(whole.type, ll.Undefined), picked))
 
     def masked(self, index: Any, mask: ll.Value) -> ll.Value:
         """The lanes that `mask` names, zeros elsewhere; lanes left out are not touched."""
-        kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
+        fn, kind = self.fn, ll.VectorType(self._stored, mask.type.count)
         pointer, mask = self._masked_place(index, None, mask)
         name = f"llvm.masked.load.{_suffix(kind)}.p0"
-        return self.fn.call(name, kind, [pointer, self._align(), mask, ll.Constant(kind, None)])
+        arguments = [pointer, self._align(), mask, ll.Constant(kind, None)]
+        if not self._masks_are_slow(kind.count):
+            return self._widened(fn.call(name, kind, arguments))
+        with fn.builder.goto_entry_block():
+            slot = fn.builder.alloca(kind)
+        with fn.either(fn.all_set(mask)) as (then, otherwise):
+            with then:
+                fn.builder.store(fn.builder.load(pointer, align=self._stored_bytes, typ=kind), slot)
+            with otherwise:
+                fn.builder.store(fn.call(name, kind, arguments), slot)
+        return self._widened(fn.builder.load(slot, typ=kind))
 
     def set_masked(self, index: Any, value: ll.Value, mask: ll.Value) -> None:
+        fn, value = self.fn, self._narrowed(value)
         pointer, mask = self._masked_place(index, None, mask)
         name = f"llvm.masked.store.{_suffix(value.type)}.p0"
-        self.fn.call(name, ll.VoidType(), [value, pointer, self._align(), mask])
+        arguments = [value, pointer, self._align(), mask]
+        if not self._masks_are_slow(value.type.count):
+            fn.call(name, ll.VoidType(), arguments)
+            return
+        with fn.either(fn.all_set(mask)) as (then, otherwise):
+            with then:
+                fn.builder.store(value, pointer, align=self._stored_bytes)
+            with otherwise:
+                fn.call(name, ll.VoidType(), arguments)
+
+    def _masks_are_slow(self, lanes: int) -> bool:
+        """Below AVX-512 no processor masks 16-bit elements: a mask is a branch for every lane, so whole vectors go
+        without one."""
+        return self.element in STORED and lanes < 16
 
     def spread(self, index: Any, stride: int, mask: ll.Value) -> ll.Value:
         """`masked` for neighbours, `gather` for others."""
@@ -220,12 +268,31 @@ class Array:
 
     def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
         """Lanes `index + lane*stride` where `mask`, zeros elsewhere; a vector for the stride places each lane."""
-        kind = ll.VectorType(ELEMENTS[self.element], mask.type.count)
         pointers, mask = self._masked_place(index, stride, mask)
+        if self.element in STORED:
+            return self._widened(self._gather_halves(pointers, mask))
+        return self._gather(ELEMENTS[self.element], pointers, mask, self._align())
+
+    def _gather(self, element: ll.Type, pointers: ll.Value, mask: ll.Value, align: ll.Constant) -> ll.Value:
+        kind = ll.VectorType(element, mask.type.count)
         name = f"llvm.masked.gather.{_suffix(kind)}.v{kind.count}p0"
-        return self.fn.call(name, kind, [pointers, self._align(), mask, ll.Constant(kind, None)])
+        return self.fn.call(name, kind, [pointers, align, mask, ll.Constant(kind, None)])
+
+    def _gather_halves(self, pointers: ll.Value, mask: ll.Value) -> ll.Value:
+        """No processor gathers 16-bit elements: the aligned 32-bit words that hold them are gathered, half of each
+        kept. A word that is aligned never reaches into a page that the element is not on."""
+        b, lanes = self.fn.builder, mask.type.count
+        words, numbers = ll.VectorType(I32, lanes), ll.VectorType(I64, lanes)
+        place = b.ptrtoint(pointers, numbers)
+        aligned = b.and_(place, ll.Constant(numbers, [-4] * lanes))
+        pointers = b.inttoptr(aligned, ll.VectorType(POINTER, lanes))
+        found = self._gather(I32, pointers, mask, ll.Constant(I32, 4))
+        upper = b.trunc(b.and_(place, ll.Constant(numbers, [2] * lanes)), words)
+        shifted = b.lshr(found, b.shl(upper, ll.Constant(words, [3] * lanes)))
+        return b.trunc(shifted, ll.VectorType(ll.IntType(16), lanes))
 
     def scatter(self, index: Any, stride: Any, value: ll.Value, mask: ll.Value) -> None:
+        value = self._narrowed(value)
         pointers, mask = self._masked_place(index, stride, mask)
         name = f"llvm.masked.scatter.{_suffix(value.type)}.v{value.type.count}p0"
         self.fn.call(name, ll.VoidType(), [value, pointers, self._align(), mask])
@@ -245,23 +312,23 @@ class Array:
             high = fn.builder.icmp_signed("<", places, fn.splat(self.limits.high.value, lanes))
             inside = fn.builder.and_(low, high)
             outside = fn.builder.and_(mask, fn.builder.not_(inside))
-            word = ll.IntType(lanes)
-            none = fn.builder.icmp_unsigned("==", fn.builder.bitcast(outside, word), ll.Constant(word, 0))
-            fn.note_breach(Int(fn, none), self.limits)
+            fn.note_breach(fn.all_set(fn.builder.not_(outside)), self.limits)
             mask = fn.builder.and_(mask, inside)
         pointer = self._pointer(whole)
         if steps is None:
             return pointer, mask
-        pointers = fn.builder.gep(pointer, [steps], source_etype=ELEMENTS[self.element])
+        pointers = fn.builder.gep(pointer, [steps], source_etype=self._stored)
         pointers.type = ll.VectorType(POINTER, lanes)  # llvmlite takes it for the scalar that it starts from
         return pointers, mask
 
     def _align(self) -> ll.Constant:
-        return ll.Constant(I32, BYTES[self.element])
+        return ll.Constant(I32, self._stored_bytes)
 
 
 def _suffix(kind: ll.VectorType) -> str:
-    return f"v{kind.count}{ {'float': 'f32', 'double': 'f64', 'i64': 'i64'}[str(kind.element)] }"
+    """How LLVM's intrinsics name a vector type."""
+    element = str(kind.element)
+    return f"v{kind.count}{ {'float': 'f32', 'double': 'f64'}.get(element, element) }"
 
 
 class Function:
@@ -378,6 +445,11 @@ class Function:
         """Bits of an integer as a vector of conditions."""
         word = self.builder.trunc(bits.value, ll.IntType(lanes))
         return self.builder.bitcast(word, ll.VectorType(I1, lanes))
+
+    def all_set(self, mask: ll.Value) -> Int:
+        """Whether every lane of a mask is set."""
+        word = ll.IntType(mask.type.count)
+        return Int(self, self.builder.icmp_signed("==", self.builder.bitcast(mask, word), ll.Constant(word, -1)))
 
     def interleave(self, vectors: Sequence[ll.Value]) -> list[ll.Value]:
         """`P` vectors as `P` vectors in which lane `l` of vector `v` has moved to place `P*l + v`."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from trous.arrays import dtype_name
+from trous.arrays import dtype_name, wide
 from trous.backends.cpu import correlate, engine, run
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound
@@ -24,9 +24,16 @@ ITEMS = 4
 
 
 def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
-    dw[...] = 0
-    if operation.multiplications == 0:
-        return
+    """Tiles of steps are added up in `dw`, so that of 16-bit floats is a copy in float32, rounded at the end."""
+    total = wide(dw)
+    total[...] = 0
+    if operation.multiplications:
+        _add(operation, x, dy, total)
+    if total is not dw:
+        dw[...] = total
+
+
+def _add(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
     strides = Strides.of(x, dw, dy)
     checked = os.environ.get("TROUS_CHECK") == "1"
     bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
