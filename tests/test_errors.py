@@ -70,6 +70,23 @@ CASES: list[tuple[str, Any, Any, dict[str, Any], str, str]] = [
     ("conv", np.ma.masked_equal(X, 0), W, {}, "x", "must not be masked"),
     ("conv", huge(2**20, 1, 2**20, 2**20), array(2, 1, 1, 1), {}, "the output", "must stay below 2**63 bytes"),
     ("conv", huge(1, 1, 8, 8), array(1, 1, 1, 1), {"padding": 2**31 - 1}, "the output", "must stay below 2**63 bytes"),
+    ("conv", X, W, {"activation": "swish"}, "activation", "must be None, one of relu, leaky_relu, tanh, sigmoid, or"),
+    ("conv", X, W, {"activation": 1}, "activation", "must be None, one of relu"),
+    ("conv", X, W, {"activation": ("relu", 0.1)}, "activation", 'must be a name, or ("leaky_relu", slope)'),
+    ("conv", X, W, {"activation": ("leaky_relu", float("nan"))}, "activation", "with a finite number"),
+    ("conv", X, W, {"activation": ["leaky_relu", "0.1"]}, "activation", "with a finite number"),
+    ("conv", X, W, {"activation": ("leaky_relu", 0.1, 0.2)}, "activation", "with a finite number"),
+    ("conv", X.astype("complex64"), W.astype("complex64"), {"activation": "tanh"}, "activation", "for complex numbers"),
+    (
+        "conv",
+        X,
+        W,
+        {"residual": array(6, 6)},
+        "residual",
+        "must have the shape of the output, (1, 6, 6, 6), got (6, 6)",
+    ),
+    ("conv", X[0], W, {"residual": array(1, 6, 6, 6)}, "residual", "shape of the output, (6, 6, 6)"),
+    ("conv", X, W, {"residual": array(1, 6, 6, 6, dtype="float64")}, "residual", "must have the dtype of x, float32"),
     ("conv_transpose", array(1, 6, 8, 8), W, {"output_padding": 1}, "output_padding", "smaller than stride (1)"),
     ("conv_transpose", array(1, 6, 8, 8), W, {"output_padding": -1}, "output_padding", "must be at least 0"),
     (
@@ -147,7 +164,7 @@ def test_numpy(case: tuple[Any, ...]) -> None:
     assert message in str(error)
     if type(x) is type(w) is np.ndarray:
         assert str(error).count(f"\n  in trous.{name}: x {x.shape} {x.dtype}, w {w.shape}") == 1
-        assert all(f"{key}=" in str(error) or key == "bias" for key in arguments)
+        assert all(f"{key}=" in str(error) or key in ("bias", "residual") for key in arguments)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if in_torch(c)], ids=identity)
@@ -174,6 +191,8 @@ def test_torch_and_numpy_do_not_mix() -> None:
     x, w = torch.zeros(1, 4, 8, 8), torch.zeros(6, 4, 3, 3)
     assert "must be a torch tensor, as x is, got 'ndarray'" in str(refusal("conv", x, w.numpy(), {}))
     assert "must be a torch tensor, as x is, got 'list'" in str(refusal("conv", x, w, {"bias": [0.0] * 6}))
+    assert "must be a torch tensor, as x is, got 'float'" in str(refusal("conv", x, w, {"residual": 1.0}))
+    assert "residual must be an array: NumPy's, torch's" in str(refusal("conv", X, W, {"residual": 1.0}))
     assert "must be an array of the library of x, got 'Tensor'" in str(refusal("conv", x.numpy(), w, {}))
 
 

@@ -111,6 +111,19 @@ def test_output_size_is_torch_s(name: str) -> None:
         ours(x, output_size=[n + 3 for n in smallest])
 
 
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_activation_is_part_of_the_layer_and_not_of_its_state(name: str, mode: str) -> None:
+    plain = getattr(trous.nn, name)(4, 6, 3, padding=1, padding_mode=mode)
+    layer = getattr(trous.nn, name)(4, 6, 3, padding=1, padding_mode=mode, activation=["leaky_relu", 0.5])
+    layer.load_state_dict(plain.state_dict())
+    assert repr(layer) == repr(plain)[:-1] + ", activation=('leaky_relu', 0.5))"
+    x, function = data(name), torch.nn.functional.leaky_relu
+    assert torch.equal(layer(x), function(plain(x), 0.5))
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(again(x), layer(x))
+
+
 @pytest.mark.parametrize("padding", ["same", "causal", "full", ((0, 2), (3, 1))], ids=str)
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
 def test_every_padding_with_every_mode(padding: Any, mode: str) -> None:
@@ -177,6 +190,8 @@ def test_words_give_whole_multiples_with_a_padding_mode(stride: int, padding: st
         ("Conv2d", {"padding": "some"}, "padding"),
         ("Conv2d", {"stride": 0}, "stride"),
         ("Conv2d", {"padding_mode": "mirror"}, "padding_mode"),
+        ("Conv2d", {"activation": "swish"}, "activation"),
+        ("ConvTranspose2d", {"activation": ("relu", 1)}, "activation"),
         ("ConvTranspose2d", {"output_padding": 1}, "output_padding"),
         ("ConvTranspose2d", {"padding_mode": "mirror"}, "padding_mode"),
     ],

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import prod
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 from trous.backends import Operation
+from trous.backends.epilogue import ACTIVATIONS, NOTHING, SLOPE, Epilogue
 from trous.backends.execute import operation
 from trous.errors import TrousError
 from trous.spec import Conv, ConvTranspose, index
@@ -43,6 +44,8 @@ class Arguments(NamedTuple):
     dilation: Any = 1
     groups: Any = 1
     output_size: Any = None
+    activation: Any = None
+    residual: Any = None  #: the fields of `Array`
 
 
 class Geometry(NamedTuple):
@@ -64,6 +67,7 @@ class Call:
     x_shape: tuple[int, ...]
     w_shape: tuple[int, ...]
     geometry: Geometry
+    epilogue: Epilogue = NOTHING
 
     @cached_property
     def operation(self) -> Operation:
@@ -88,8 +92,10 @@ def check(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
 def describe(arguments: Arguments, x: Any, w: Any, bias: Any) -> str:
     """The call in one line, arguments that were left alone omitted."""
     name = "conv_transpose" if arguments.transposed else "conv"
-    arrays = [f"{n} {a}" for n, a in (("x", x), ("w", w), ("bias", bias)) if a is not None]
-    given = [(n, v) for n, v in arguments._asdict().items() if n in Arguments._field_defaults]
+    residual = None if arguments.residual is None else Array(*arguments.residual)
+    named = (("x", x), ("w", w), ("bias", bias), ("residual", residual))
+    arrays = [f"{n} {a}" for n, a in named if a is not None]
+    given = [(n, v) for n, v in arguments._asdict().items() if n in Arguments._field_defaults and n != "residual"]
     rest = [f"{n}={v!r}" for n, v in given if repr(v) != repr(Arguments._field_defaults[n])]
     return f"trous.{name}: {', '.join(arrays + rest)}"
 
@@ -99,7 +105,7 @@ def _checked(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
     given = Arguments(*arguments)
     arrays = Array(*x), Array(*w), None if bias is None else Array(*bias)
     try:
-        _check_arrays(*arrays)
+        _check_arrays(*arrays, None if given.residual is None else Array(*given.residual))
         return _call(given, *arrays)
     except TrousError as error:
         raise error.within(describe(given, *arrays)) from None
@@ -119,11 +125,11 @@ def _dtype(array: Array) -> str:
     return str(array.dtype).removeprefix("torch.")
 
 
-def _check_arrays(x: Array, w: Array, bias: Array | None) -> None:
+def _check_arrays(x: Array, w: Array, bias: Array | None, residual: Array | None) -> None:
     if _dtype(x) not in FLOATS:
         hint = "convert it, for instance to float32" if "int" in _dtype(x) or "bool" in _dtype(x) else "convert it"
         raise TrousError("x", f"must have one of the dtypes {', '.join(FLOATS)} ({hint})", _dtype(x))
-    for name, array in (("w", w), ("bias", bias)):
+    for name, array in (("w", w), ("bias", bias), ("residual", residual)):
         if array is None:
             continue
         if array.dtype != x.dtype:
@@ -133,7 +139,7 @@ def _check_arrays(x: Array, w: Array, bias: Array | None) -> None:
 
 
 def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
-    transposed, *per_axis, groups, output_size = arguments
+    transposed, *per_axis, groups, output_size, activation, residual = arguments
     stride, padding, output_padding, dilation = map(_for_all_axes, per_axis)
     ndim = len(w.shape) - 2
     if not 1 <= ndim <= 3:
@@ -163,7 +169,13 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
             spec.check_output(size, n, out)
     else:
         outputs = requested_size(spec, size, output_size)
-    _check_bytes((x_shape[0], out_channels, *outputs), x.dtype)
+    y_shape = (x_shape[0], out_channels, *outputs)
+    _check_bytes(y_shape, x.dtype)
+    epilogue = requested_epilogue(activation, residual is not None)
+    if epilogue.activation is not None and _dtype(x).startswith("complex"):
+        raise TrousError("activation", "must be None for complex numbers", activation)
+    if residual is not None and tuple(residual[0]) != (wanted := y_shape if batched else y_shape[1:]):
+        raise TrousError("residual", f"must have the shape of the output, {wanted}", tuple(residual[0]))
     axes = [spec.axis_arguments(axis) for axis in range(ndim)]
     geometry = Geometry(
         output_size=outputs,
@@ -173,7 +185,22 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
         groups=spec.groups,
         transposed=transposed,
     )
-    return Call(batched, x_shape, tuple(w.shape), geometry)
+    return Call(batched, x_shape, tuple(w.shape), geometry, epilogue)
+
+
+def requested_epilogue(activation: Any, residual: bool = False) -> Epilogue:
+    """What `activation` says: None, a name, or `("leaky_relu", slope)`."""
+    name, *slope = activation if isinstance(activation, (tuple, list)) else (activation,)
+    if name is not None and (not isinstance(name, str) or name not in ACTIVATIONS):
+        names = ", ".join(ACTIVATIONS)
+        raise TrousError("activation", f'must be None, one of {names}, or ("leaky_relu", slope)', activation)
+    if slope and (name != "leaky_relu" or len(slope) > 1 or not _is_finite(slope[0])):
+        raise TrousError("activation", 'must be a name, or ("leaky_relu", slope) with a finite number', activation)
+    return Epilogue(name, float(slope[0]) if slope else SLOPE, residual)
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, (int, float)) and not isinstance(number, bool) and isfinite(number)
 
 
 def _check_channels(spec: Any, transposed: bool, channels: int, w_shape: Any) -> int:

@@ -16,6 +16,9 @@ from trous.entry import Call, check
 from trous.errors import TrousError
 from trous.spec import Ints, Padding
 
+#: None, the name of an activation, or `("leaky_relu", slope)`.
+Activation = str | tuple[str, float] | None
+
 __all__ = [
     "conv",
     "conv1d",
@@ -29,7 +32,16 @@ __all__ = [
 
 
 def conv(
-    x: Any, w: Any, bias: Any = None, *, stride: Ints = 1, padding: Padding = 0, dilation: Ints = 1, groups: int = 1
+    x: Any,
+    w: Any,
+    bias: Any = None,
+    *,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+    activation: Activation = None,
+    residual: Any = None,
 ) -> Any:
     """Convolution (cross-correlation, as in deep learning) of one, two or three dimensions, by the rank of `w`.
 
@@ -42,10 +54,14 @@ def conv(
         padding: also a `(before, after)` pair per axis, `((1, 2),)` in 1-D, or "valid", "same" (`ceil(size/stride)`
             outputs), "causal", "full"; see `trous.plan.padding`.
         groups: channels are split into so many parts that do not see each other.
+        activation: what the sums pass through on their way out: "relu", "leaky_relu", "tanh", "sigmoid", or
+            `("leaky_relu", slope)`; the slope is 0.01 otherwise. None for complex numbers.
+        residual: an array of the shape of the output, of the library, dtype and device of x, with any strides, which is
+            added before the activation.
 
     Returns:
-        `(batch, out_channels, *output_size)`, without batch where x has none, in the library of x. float16 and
-        bfloat16 add up in float32.
+        `activation(conv(x, w) + bias + residual)`, `(batch, out_channels, *output_size)`, without batch where x has
+        none, in the library of x. float16 and bfloat16 add up in float32 and are rounded at the end.
 
     Raises:
         TrousError: an argument that cannot be, by name, with the rule, its value and the whole call.
@@ -53,7 +69,7 @@ def conv(
     >>> conv(np.ones((1, 1, 5)), np.ones((1, 1, 3)), dilation=2)
     array([[[3.]]])
     """
-    return _run(x, w, bias, False, stride, padding, 0, dilation, groups, None)
+    return _run(x, w, bias, residual, activation, False, stride, padding, 0, dilation, groups, None)
 
 
 def conv_transpose(
@@ -67,6 +83,8 @@ def conv_transpose(
     dilation: Ints = 1,
     groups: int = 1,
     output_size: Ints | None = None,
+    activation: Activation = None,
+    residual: Any = None,
 ) -> Any:
     """Transposed convolution: the adjoint of `conv` with the same numbers, of one, two or three dimensions.
 
@@ -81,6 +99,7 @@ def conv_transpose(
         groups: channels are split into so many parts that do not see each other.
         output_size: the output size itself, instead of output_padding: any that the convolution maps back to the size
             of x. Batch and channels may stand in front of it; they are not looked at.
+        activation, residual: as in `conv`.
 
     Returns:
         `(batch, out_channels, *output_size)`, without batch where x has none, in the library of x.
@@ -91,20 +110,21 @@ def conv_transpose(
     >>> conv_transpose(np.ones((1, 1, 2)), np.ones((1, 1, 3)), stride=2)
     array([[[1., 1., 2., 1., 1.]]])
     """
-    return _run(x, w, bias, True, stride, padding, output_padding, dilation, groups, output_size)
+    return _run(x, w, bias, residual, activation, True, stride, padding, output_padding, dilation, groups, output_size)
 
 
-def _run(x: Any, w: Any, bias: Any, *arguments: Any) -> Any:
-    if type(x) is type(w) is np.ndarray and (bias is None or type(bias) is np.ndarray):
-        return _run_numpy(x, w, bias, arguments)
+def _run(x: Any, w: Any, bias: Any, residual: Any, activation: Any, *arguments: Any) -> Any:
+    if type(x) is type(w) is np.ndarray and all(a is None or type(a) is np.ndarray for a in (bias, residual)):
+        return _run_numpy(x, w, bias, residual, activation, arguments)
     if is_torch(x):
         from trous.autograd import convolve
 
-        return convolve(x, w, bias, arguments)
+        return convolve(x, w, bias, residual, activation, arguments)
     if _is_placeholder(x):
-        return _recorded(_run, x, w, bias, *arguments)
+        return _recorded(_run, x, w, bias, residual, activation, *arguments)
     bias = None if bias is None else _as_numpy("bias", bias)
-    y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, arguments)
+    residual = None if residual is None else _as_numpy("residual", residual)
+    y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, residual, activation, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)
 
 
@@ -120,25 +140,31 @@ def _recorded(function: Any, x: Any, *arguments: Any) -> Any:
     return handle_torch_function(function, (x,), x, *arguments)
 
 
-def _run_numpy(x: Any, w: Any, bias: Any, arguments: tuple) -> Any:
+def _run_numpy(x: Any, w: Any, bias: Any, residual: Any, activation: Any, arguments: tuple) -> Any:
     x, w = _plain(x), _plain(w)
     if bias is not None:
         bias = _plain(bias)
+    if residual is not None:
+        residual = _plain(residual)
+        arguments = (*arguments, activation, (residual.shape, residual.dtype))
+    elif activation is not None:
+        arguments = (*arguments, activation)
     key = None if bias is None else (bias.shape, bias.dtype)
     call = check((x.shape, x.dtype), (w.shape, w.dtype), key, *arguments)
     if not call.batched:
-        return _numpy_output(call, x[None], w, bias)[0]
-    return _numpy_output(call, x, w, bias)
+        return _numpy_output(call, x[None], w, bias, None if residual is None else residual[None])[0]
+    return _numpy_output(call, x, w, bias, residual)
 
 
-def _numpy_output(call: Call, x: Any, w: Any, bias: Any) -> Any:
+def _numpy_output(call: Call, x: Any, w: Any, bias: Any, residual: Any) -> Any:
     if x.dtype.kind != "c":
-        return execute(call.operation, x, w, bias)
+        return execute(call.operation, x, w, bias, call.epilogue, residual)
 
     def run(x: Any, w: Any) -> Any:
         return execute(operation(x.shape, w.shape, *call.geometry), x, w, None)
 
-    return split_complex(run, x, w, bias)
+    y = split_complex(run, x, w, bias)
+    return y if residual is None else y + residual
 
 
 def _plain(a: np.ndarray) -> np.ndarray:
@@ -263,7 +289,7 @@ def _as_torch(x: Any, w: Any, bias: Any, ndim: int, transposed: bool, *arguments
     stride, padding, *_ = arguments
     if not transposed and isinstance(padding, str) and padding == "same" and set(_sequence(stride)) != {1}:
         raise TrousError("padding", '"same" needs stride 1, as in torch; trous.conv has it for any stride', padding)
-    return _run(x, w, bias, transposed, *arguments, None)
+    return _run(x, w, bias, None, None, transposed, *arguments, None)
 
 
 def _sequence(value: Any) -> Any:

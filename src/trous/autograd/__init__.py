@@ -7,33 +7,44 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trous.autograd.derivatives import run
+from trous.autograd.derivatives import activated, run, run_finished
 from trous.backends.execute import split_complex
 from trous.entry import check
 from trous.errors import TrousError
 
-__all__ = ["convolve"]
+__all__ = ["activated", "convolve"]
 
 
 @torch.compiler.allow_in_graph  # dynamo leaves it whole; its operators are traced below, with fake tensors
-def convolve(x: Tensor, w: Tensor, bias: Tensor | None, arguments: tuple[Any, ...]) -> Tensor:
+def convolve(
+    x: Tensor, w: Tensor, bias: Tensor | None, residual: Tensor | None, activation: Any, arguments: tuple[Any, ...]
+) -> Tensor:
     """`trous.conv` and `trous.conv_transpose` of torch tensors; `arguments` are those of `trous.entry.Arguments`."""
     if torch.jit.is_tracing():  # type: ignore[attr-defined]
         raise TrousError("x", "must not come from torch.jit.trace: use torch.export or torch.compile", type(x).__name__)
-    arrays = (("x", x), ("w", w)) if bias is None else (("x", x), ("w", w), ("bias", bias))
-    for name, tensor in arrays:
+    for name, tensor in (("x", x), ("w", w), ("bias", bias), ("residual", residual)):
+        if tensor is None and name in ("bias", "residual"):
+            continue
         if not isinstance(tensor, Tensor):
             raise TrousError(name, "must be a torch tensor, as x is", type(tensor).__name__)
         if tensor.layout is not torch.strided:
             raise TrousError(name, "must be dense, with strides", str(tensor.layout))
-    x, w, bias = _autocast(x, w, bias)
+    x, w, bias, residual = _autocast(x, w, bias, residual)
+    if residual is not None:
+        arguments = (*arguments, activation, (residual.shape, residual.dtype, residual.device))
+    elif activation is not None:
+        arguments = (*arguments, activation)
     key = None if bias is None else (bias.shape, bias.dtype, bias.device)
     call = check((x.shape, x.dtype, x.device), (w.shape, w.dtype, w.device), key, *arguments)
-    batch = x if call.batched else x.unsqueeze(0)
+    if not call.batched:
+        x, residual = x.unsqueeze(0), None if residual is None else residual.unsqueeze(0)
     if x.is_complex():
-        y = split_complex(lambda x, w: run(x, w, None, *call.geometry), batch, w, bias)
+        y = split_complex(lambda x, w: run(x, w, None, *call.geometry), x, w, bias)
+        y = y if residual is None else y + residual
+    elif call.epilogue:
+        y = run_finished(x, w, bias, residual, call.epilogue, *call.geometry)
     else:
-        y = run(batch, w, bias, *call.geometry)
+        y = run(x, w, bias, *call.geometry)
     return y if call.batched else y.squeeze(0)
 
 

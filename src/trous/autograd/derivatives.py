@@ -1,8 +1,8 @@
-"""Derivatives of every order, in both modes, within the two operators.
+"""Derivatives of every order, in both modes, within the operators.
 
 The tap plan is closed under the adjoint. `trous::run` has as gradient for x itself with `transposed` turned round, at
 the size of x, and as gradient for w `trous::weight_grad`; that one is linear in x and in dy, and both its gradients are
-`trous::run` again.
+`trous::run` again. With an activation in the pass, its gradient comes from the output first, and the rest is as before.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from trous.autograd import operators  # noqa: F401 - defines torch.ops.trous
+from trous.backends.epilogue import Epilogue
 
 
 def run(x: Tensor, w: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
@@ -23,6 +24,27 @@ def run(x: Tensor, w: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
         return torch.ops.trous.run(x, w, bias, *geometry)
     y = _Run.apply(x, w, _Rest(geometry))
     return y if bias is None else y + bias.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def run_finished(
+    x: Tensor, w: Tensor, bias: Tensor | None, residual: Tensor | None, epilogue: Epilogue, *geometry: Any
+) -> Tensor:
+    """`activation(run(x, w, bias) + residual)`, in one pass but for torch's transformations, and for slopes below 0."""
+    if not _transforming() and epilogue.slope > 0:
+        return torch.ops.trous.run_finished(x, w, bias, residual, epilogue.activation, epilogue.slope, *geometry)
+    y = run(x, w, bias, *geometry)
+    return activated(y if residual is None else y + residual, epilogue)
+
+
+def activated(total: Tensor, epilogue: Epilogue) -> Tensor:
+    """The activation by torch."""
+    match epilogue.activation:
+        case None:
+            return total
+        case "leaky_relu":
+            return torch.nn.functional.leaky_relu(total, epilogue.slope)
+        case name:
+            return getattr(torch, name)(total)
 
 
 def weight_grad(x: Tensor, dy: Tensor, *rest: Any) -> Tensor:
@@ -48,7 +70,11 @@ def _run_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _run_backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-    x, w = ctx.saved_tensors
+    return *_sum_backward(ctx, dy, *ctx.saved_tensors), None, None, None, None, None, None
+
+
+def _sum_backward(ctx: Any, dy: Tensor, x: Any, w: Any) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients for x, w and bias."""
     size, kernel = ctx.sizes
     dx = dw = dbias = None
     if ctx.needs_input_grad[0]:
@@ -58,7 +84,36 @@ def _run_backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         dw = weight_grad(*pair, kernel, *ctx.shared)
     if ctx.needs_input_grad[2]:
         dbias = dy.sum((0, *range(2, dy.ndim)))
-    return dx, dw, dbias, None, None, None, None, None, None
+    return dx, dw, dbias
+
+
+def _finished_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, w, _, _, ctx.activation, ctx.slope, _, *ctx.shared, ctx.transposed = inputs
+    needs_x, needs_w, *_ = ctx.needs_input_grad
+    y = None if ctx.activation is None else output
+    ctx.save_for_backward(x if needs_w else None, w if needs_x else None, y)
+    ctx.sizes = tuple(x.shape[2:]), tuple(w.shape[2:])
+
+
+def _finished_backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+    *factors, y = ctx.saved_tensors
+    dy = _before_activation(ctx.activation, ctx.slope, y, dy)
+    dx, dw, dbias = _sum_backward(ctx, dy, *factors)
+    return dx, dw, dbias, dy if ctx.needs_input_grad[3] else None, *[None] * 8
+
+
+def _before_activation(activation: str | None, slope: float, y: Tensor, dy: Tensor) -> Tensor:
+    """The gradient of an activation's input, from its output `y`, as torch has it for in-place activations."""
+    match activation:
+        case "relu":
+            return torch.ops.aten.threshold_backward(dy, y, 0)
+        case "leaky_relu":
+            return torch.ops.aten.leaky_relu_backward(dy, y, slope, True)
+        case "tanh":
+            return torch.ops.aten.tanh_backward(dy, y)
+        case "sigmoid":
+            return torch.ops.aten.sigmoid_backward(dy, y)
+    return dy
 
 
 def _weight_grad_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -78,6 +133,7 @@ def _weight_grad_backward(ctx: Any, ddw: Tensor) -> tuple[Tensor | None, ...]:
 
 
 torch.library.register_autograd("trous::run", _run_backward, setup_context=_run_setup)
+torch.library.register_autograd("trous::run_finished", _finished_backward, setup_context=_finished_setup)
 torch.library.register_autograd("trous::weight_grad", _weight_grad_backward, setup_context=_weight_grad_setup)
 
 

@@ -1,7 +1,8 @@
-"""The two torch operators that every convolution and derivative is made of, and what runs them.
+"""The torch operators that every convolution and derivative is made of, and what runs them.
 
 `trous::run` computes a convolution or the adjoint of one, `trous::weight_grad` the gradient of its weight; beside the
-implementation each has a fake one (shapes only, for compile and export) and a rule for vmap.
+implementation each has a fake one (shapes only, for compile and export) and a rule for vmap. `trous::run_finished` is
+`trous::run` with residual and activation in the same pass.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trous.arrays import empty, is_channels_last
+from trous.backends.epilogue import Epilogue
 from trous.backends.execute import execute, execute_weight_grad, operation
 
 #: stride, before, dilation, groups: what the two operators share; see `trous.entry.Geometry`.
@@ -27,6 +29,12 @@ torch.library.define(
     f"(Tensor x, Tensor dy, SymInt[] kernel, {_SHARED}) -> Tensor",
     tags=torch.Tag.pt2_compliant_tag,
 )
+torch.library.define(
+    "trous::run_finished",
+    "(Tensor x, Tensor w, Tensor? bias, Tensor? residual, str? activation, float slope, SymInt[] output_size, "
+    f"{_SHARED}, bool transposed) -> Tensor",
+    tags=torch.Tag.pt2_compliant_tag,
+)
 
 
 def _run(x: Tensor, w: Tensor, bias: Tensor | None, output_size: list[int], *shared: Any) -> Tensor:
@@ -36,6 +44,24 @@ def _run(x: Tensor, w: Tensor, bias: Tensor | None, output_size: list[int], *sha
 def _run_fake(x, w, bias, output_size, stride, before, dilation, groups, transposed):  # type: ignore[no-untyped-def]
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
     return empty((x.shape[0], out_channels, *output_size), x, is_channels_last(x))
+
+
+def _run_finished(
+    x: Tensor,
+    w: Tensor,
+    bias: Tensor | None,
+    residual: Tensor | None,
+    activation: str | None,
+    slope: float,
+    output_size: list[int],
+    *shared: Any,
+) -> Tensor:
+    what = operation(x.shape, w.shape, tuple(output_size), *_hashable(shared))
+    return execute(what, x, w, bias, Epilogue(activation, slope, residual is not None), residual)
+
+
+def _run_finished_fake(x, w, bias, residual, activation, slope, *geometry):  # type: ignore[no-untyped-def]
+    return _run_fake(x, w, bias, *geometry)
 
 
 def _weight_grad(x: Tensor, dy: Tensor, kernel: list[int], *shared: Any) -> Tensor:
@@ -80,8 +106,10 @@ def _side_by_side(tensor: Tensor, dim: int | None, axis: int, count: int) -> Ten
 
 
 torch.library.impl("trous::run", "CompositeExplicitAutograd", _run)
+torch.library.impl("trous::run_finished", "CompositeExplicitAutograd", _run_finished)
 torch.library.impl("trous::weight_grad", "CompositeExplicitAutograd", _weight_grad)
 torch.library.register_fake("trous::run", _run_fake)
+torch.library.register_fake("trous::run_finished", _run_finished_fake)
 torch.library.register_fake("trous::weight_grad", _weight_grad_fake)
 torch.library.register_vmap("trous::run", _run_vmap)
 torch.library.register_vmap("trous::weight_grad", _weight_grad_vmap)

@@ -2,7 +2,7 @@
 
 Constructors, attributes, initialisation, repr and state_dict are torch's, so that weights load both ways and a layer
 still is an instance of the torch class. Beyond torch they take every padding of `trous.conv`, "same" with any stride
-among it, and padding_mode reflect, replicate and circular for transposed layers too.
+among it, padding_mode reflect, replicate and circular for transposed layers too, and an `activation` in the same pass.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trous.entry import requested_size
+from trous.autograd import activated
+from trous.entry import requested_epilogue, requested_size
 from trous.errors import TrousError
-from trous.functional import conv, conv_transpose
+from trous.functional import Activation, conv, conv_transpose
 from trous.nn.border import Pairs, check_rank, fold, pad
 from trous.plan.border import PADDING_MODES
 from trous.spec import Conv, ConvTranspose, Ints, Padding, Spec
 
 
 class Layer(torch.nn.Module):
-    """What both kinds share: the paddings that torch's constructors refuse. Stands in front of a class of torch.nn."""
+    """What both kinds share: the paddings that torch's constructors refuse, and the activation.
 
+    Stands in front of a class of torch.nn.
+    """
+
+    activation: Activation = None  #: of the class, for layers that torch's constructor made
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: Any
@@ -43,6 +48,15 @@ class Layer(torch.nn.Module):
             self.padding = padding if isinstance(padding, str) else (padding,) * len(self.kernel_size)
         self.padding_mode = padding_mode
         self._reversed_padding_repeated_twice = tuple(n for pair in reversed(self._pairs()) for n in pair)
+
+    def _set_activation(self, activation: Activation) -> None:
+        requested_epilogue(activation)
+        if activation is not None:  # without one the layer's attributes are torch's
+            self.activation = tuple(activation) if isinstance(activation, list) else activation
+
+    def extra_repr(self) -> str:
+        own = super().extra_repr()
+        return own if self.activation is None else f"{own}, activation={self.activation!r}"
 
     def _spec(self) -> Spec:
         raise NotImplementedError
@@ -67,12 +81,14 @@ class _Conv(Layer):
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
+        activation: Activation = None,
     ) -> None:
         Conv(kernel_size, stride, padding, dilation, groups)
         super().__init__(
             in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, device=device, dtype=dtype
         )
         self._set_padding(padding, padding_mode)
+        self._set_activation(activation)
 
     def _spec(self) -> Conv:
         return Conv(self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
@@ -82,7 +98,14 @@ class _Conv(Layer):
         if self.padding_mode != "zeros":
             input, padding = pad(input, self._pairs(), self.padding_mode), 0
         return conv(
-            input, weight, bias, stride=self.stride, padding=padding, dilation=self.dilation, groups=self.groups
+            input,
+            weight,
+            bias,
+            stride=self.stride,
+            padding=padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            activation=self.activation,
         )
 
 
@@ -103,6 +126,7 @@ class _ConvTranspose(Layer):
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
+        activation: Activation = None,
     ) -> None:
         ConvTranspose(kernel_size, stride, padding, output_padding, dilation, groups)
         super().__init__(
@@ -119,6 +143,7 @@ class _ConvTranspose(Layer):
             dtype=dtype,
         )
         self._set_padding(padding, padding_mode)
+        self._set_activation(activation)
 
     def _spec(self) -> ConvTranspose:
         return ConvTranspose(
@@ -133,7 +158,9 @@ class _ConvTranspose(Layer):
         else:
             arguments["output_size"] = output_size
         if self.padding_mode == "zeros":
-            return conv_transpose(input, self.weight, self.bias, padding=self.padding, **arguments)
+            return conv_transpose(
+                input, self.weight, self.bias, padding=self.padding, activation=self.activation, **arguments
+            )
         return self._folded(input, arguments)
 
     def _folded(self, input: Tensor, arguments: dict[str, Any]) -> Tensor:
@@ -144,7 +171,8 @@ class _ConvTranspose(Layer):
         else:
             arguments["output_padding"] = tuple(spec.axis_padding(axis)[2] for axis in range(len(pairs)))
         y = fold(conv_transpose(input, self.weight, **arguments), pairs, self.padding_mode)
-        return y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * len(pairs))
+        y = y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * len(pairs))
+        return activated(y, requested_epilogue(self.activation))
 
 
 def _bordered_size(input: Tensor, spec: ConvTranspose, pairs: Pairs, wanted: Any) -> tuple[int, ...]:
