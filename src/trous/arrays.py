@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
@@ -25,7 +26,23 @@ def strides(x: Any) -> tuple[int, ...]:
 
 def address(x: Any) -> int:
     """Where the first element lies."""
-    return x.data_ptr() if is_torch(x) else x.__array_interface__["data"][0]
+    return x.data_ptr() if is_torch(x) else numpy_address(x)
+
+
+def _stated_address(x: np.ndarray) -> int:
+    return int(x.__array_interface__["data"][0])
+
+
+def _read_address(x: np.ndarray) -> int:
+    """What PyArray_DATA reads in C: the field behind those that every Python object begins with."""
+    return ctypes.c_void_p.from_address(id(x) + object.__basicsize__).value or 0
+
+
+_probe = np.zeros(1)
+#: `address` of a NumPy array. An interpreter that lays objects out otherwise has the slower way, a microsecond.
+numpy_address = _read_address if sys.implementation.name == "cpython" else _stated_address
+if numpy_address(_probe) != _stated_address(_probe):
+    numpy_address = _stated_address
 
 
 def dtype_name(x: Any) -> str:

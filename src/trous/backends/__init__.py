@@ -14,11 +14,11 @@ are of one kind, dtype and device. Every element of the filled array is written.
 
 from __future__ import annotations
 
-import os
 import warnings
 from types import ModuleType
 from typing import Any
 
+from trous import settings
 from trous.backends import cpu, loops, tensors
 from trous.backends.operation import Operation
 from trous.errors import SlowPathWarning, TrousError
@@ -39,7 +39,7 @@ def choose(operation: Operation, x: Any) -> ModuleType:
 
     Passing over machine code warns once for each reason, since the next back-end may be a hundred times slower.
     """
-    wanted = os.environ.get("TROUS_BACKEND")
+    wanted = settings.get(settings.BACKEND)
     candidates = [b for b in BACKENDS if wanted in (None, name_of(b))]
     if not candidates:
         raise TrousError("TROUS_BACKEND", f"must be one of {', '.join(map(name_of, BACKENDS))}", wanted)

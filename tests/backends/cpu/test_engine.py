@@ -39,7 +39,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(engine, "_loaded", {})
     engine._jit.cache_clear()
-    forward_pass._bound.cache_clear()
+    forward_pass._prepared.cache_clear()
     weight_pass._bound.cache_clear()
 
 

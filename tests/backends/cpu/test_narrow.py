@@ -32,8 +32,8 @@ def copy_kernel(source: str, result: str, lanes: int, target: Target):
 
 
 def copied(x: np.ndarray, y: np.ndarray, *kernel) -> np.ndarray:
-    header = FIELDS.pack({"x": x.ctypes.data, "y": y.ctypes.data})
-    copy_kernel(*kernel)(header.ctypes.data, 0, 0, len(x))
+    header = FIELDS.pack({})
+    copy_kernel(*kernel)(header.ctypes.data, 0, x.ctypes.data, 0, 0, 0, y.ctypes.data, 0, len(x))
     return y
 
 

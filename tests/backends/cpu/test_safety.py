@@ -43,14 +43,14 @@ def test_a_wrong_size_is_caught(text, fields, binder, lie, monkeypatch: pytest.M
 
     monkeypatch.setattr(module, name, lying)
     monkeypatch.setenv("TROUS_CHECK", "1")
-    forward_pass._bound.cache_clear()
+    forward_pass._prepared.cache_clear()
     around = np.full(given.dy.numel() + 2000, 7.0, np.float32)
     y = around[1000:-1000].reshape(tuple(given.dy.shape))
     try:
         with pytest.raises(RuntimeError, match="left its arrays"):
             cpu.forward(op, given.x.numpy(), given.w.numpy(), None, y)
     finally:
-        forward_pass._bound.cache_clear()
+        forward_pass._prepared.cache_clear()
     assert (around[:1000] == 7).all() and (around[-1000:] == 7).all()
 
 

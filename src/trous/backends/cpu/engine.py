@@ -15,6 +15,7 @@ from pathlib import Path
 import llvmlite
 import llvmlite.binding as llvm
 
+from trous.backends.cpu.header import POINTER_COUNT
 from trous.backends.cpu.target import Target
 from trous.files import replace_file
 
@@ -108,7 +109,8 @@ def _jit() -> llvm.LLJIT:
 
 def _load(key: str, name: str, code: bytes) -> tuple[Callable[..., None], object]:
     tracker = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name).add_current_process().link(_jit(), key)
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    pointers = [ctypes.c_void_p] * (2 + POINTER_COUNT)
+    kind = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64, ctypes.c_int64)
     return kind(tracker[name]), tracker
 
 

@@ -8,18 +8,19 @@ Roofline: memory, or the second-level cache: the output is read and written once
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, prod
 from typing import Any
 
-from trous.arrays import dtype_name, strides
-from trous.backends.cpu import engine, run
+from trous import settings
+from trous.arrays import address, dtype_name, strides
+from trous.backends.cpu import engine
 from trous.backends.cpu.activations import finish, slope_bits, slope_vector
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import BYTES, Array, Int
+from trous.backends.cpu.run import Bound, Prepared
 from trous.backends.cpu.target import Target, current
 from trous.backends.epilogue import Epilogue
 
@@ -55,22 +56,35 @@ class Shape:
 
 def apply(epilogue: Epilogue, y: Any, residual: Any) -> None:
     """`y` becomes `activation(y + residual)`; arrays of one shape, with any strides."""
-    arrays = {"y": y, "residual": residual} if epilogue.residual else {"y": y}
-    places = tuple(strides(array) for array in arrays.values())
-    checked = os.environ.get("TROUS_CHECK") == "1"
-    bound, kernel = _bound(epilogue, tuple(y.shape), places, dtype_name(y), current(), checked)
-    run.call(kernel, bound, arrays, WORK * prod(y.shape), checked)
+    places = (strides(y), strides(residual)) if epilogue.residual else (strides(y),)
+    checked = settings.get(settings.CHECK) == "1"
+    run = prepare(epilogue, tuple(y.shape), places, dtype_name(y), current(), checked)
+    run(0, 0, 0, address(residual) if epilogue.residual else 0, address(y))
 
 
 @lru_cache(maxsize=4096)
-def _bound(
+def prepare(
+    epilogue: Epilogue,
+    shape: tuple[int, ...],
+    places: tuple[tuple[int, ...], ...],
+    element: str,
+    target: Target,
+    checked: bool,
+) -> Prepared:
+    """The pass for arrays of this shape; `places` are the strides of y and, where there is one, of the residual."""
+    layouts = {name: (shape, place) for name, place in zip(("y", "residual"), places, strict=False)}
+    kernel, bound = _bind(epilogue, shape, places, element, target, checked)
+    return Prepared.of(kernel, bound, layouts, WORK * prod(shape), checked)
+
+
+def _bind(
     epilogue: Epilogue,
     sizes: tuple[int, ...],
     places: tuple[tuple[int, ...], ...],
     element: str,
     target: Target,
     checked: bool,
-) -> tuple[run.Bound, Callable[..., None]]:
+) -> tuple[Callable[..., None], Bound]:
     sizes, places = _rows(sizes, places)
     steps = [place[-1] for place in places]
     shape = Shape(element, target.lanes(BYTES[element]), epilogue.code, steps[0] == 1, steps[-1] == 1, checked)
@@ -80,8 +94,8 @@ def _bound(
         numbers[f"{name}_step"] = place[-1]
         numbers |= {f"{name}_{i}": place[i] for i in range(OUTER)}
     numbers |= {f"size_{i}": sizes[i] for i in range(OUTER)}
-    bound = run.Bound.of(FIELDS, numbers, {}, prod(sizes[:-1]) * parts, 0)
-    return bound, engine.function(shape.name, target, lambda: build(shape))
+    bound = Bound.of(FIELDS, numbers, {}, prod(sizes[:-1]) * parts, 0)
+    return engine.function(shape.name, target, lambda: build(shape)), bound
 
 
 def _rows(

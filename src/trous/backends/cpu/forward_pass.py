@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from trous.arrays import dtype_name, wide
+from trous import settings
+from trous.arrays import address, dtype_name, wide
 from trous.arrays import strides as strides_of
-from trous.backends.cpu import channelwise, dense, direct, engine, finishing, gemm, rows, run
+from trous.backends.cpu import channelwise, dense, direct, engine, finishing, gemm, rows
 from trous.backends.cpu.narrow import STORED
+from trous.backends.cpu.run import Bound, Prepared
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
 from trous.backends.epilogue import NOTHING, Epilogue
@@ -29,43 +28,71 @@ def forward(
 ) -> None:
     if 0 in operation.output_shape:
         return
-    strides = Strides.of(x, w, y)
-    checked = os.environ.get("TROUS_CHECK") == "1"
-    # A residual is read where its output is written, if both lie in memory alike.
-    fused = epilogue if not epilogue.residual or strides_of(residual) == strides_of(y) else NOTHING
-    bound, kernel, done = _bound(operation, strides, dtype_name(x), current(), checked, fused)
-    if done != epilogue and dtype_name(x) in STORED:  # between two passes there must be no rounding
+    beside = None if residual is None else strides_of(residual)
+    run = prepare(operation, Strides.of(x, w, y), dtype_name(x), epilogue, beside)
+    if run is None:  # between two passes there must be no rounding
         bias, residual = (None if a is None else wide(a) for a in (bias, residual))
         total = wide(y)
         forward(operation, wide(x), wide(w), bias, total, epilogue, residual)
         y[...] = total
         return
-    if bias is None:
-        bias = _zeros(operation.out_channels, dtype_name(x))
-    elif strides_of(bias) != (1,):
+    if bias is not None and strides_of(bias) != (1,):
         bias = bias.clone() if hasattr(bias, "clone") else bias.copy()
-    arrays = {"x": x, "w": w, "bias": bias, "y": y}
-    if done.residual:
-        arrays["residual"] = residual
-    run.call(kernel, bound, arrays, operation.multiplications, checked)
-    if epilogue and not done:
-        finishing.apply(epilogue, y, residual)
+    run(*(0 if array is None else address(array) for array in (x, w, bias, residual, y)))
 
 
-@lru_cache(maxsize=256)
-def _zeros(count: int, element: str) -> np.ndarray:
-    """The bias of a layer without one; read only. Zero has the same bits in every 16-bit type."""
-    return np.zeros(count, np.uint16 if element in STORED else element)
+def prepare(
+    operation: Operation,
+    strides: Strides,
+    element: str,
+    epilogue: Epilogue = NOTHING,
+    residual: tuple[int, ...] | None = None,
+) -> Callable[..., None] | None:
+    """The forward pass for arrays of these strides (`residual`: its own), to be called with the addresses of x, w,
+    bias, residual and y, 0 for none; bias without gaps, y not empty. None where one pass cannot do it."""
+    checked = settings.get(settings.CHECK) == "1"
+    return _prepared(operation, strides, element, current(), checked, epilogue, residual)
 
 
 @lru_cache(maxsize=4096)
-def _bound(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
-) -> tuple[run.Bound, Callable[..., None], Epilogue]:
-    """Tables and kernel, and what of the epilogue the kernel does."""
-    family, shape, bound = _choice(operation, strides, element, target, checked, epilogue)
+def _prepared(
+    operation: Operation,
+    strides: Strides,
+    element: str,
+    target: Target,
+    checked: bool,
+    epilogue: Epilogue,
+    residual: tuple[int, ...] | None,
+) -> Callable[..., None] | None:
+    # A residual is read where its output is written, if both lie in memory alike.
+    alike = residual is None or all(
+        n == 1 or a == b for n, a, b in zip(operation.output_shape, residual, strides.y, strict=True)
+    )
+    fused = epilogue if alike else NOTHING
+    family, shape, bound = _choice(operation, strides, element, target, checked, fused)
+    done = fused if family in FUSING else NOTHING
+    if done != epilogue and element in STORED:
+        return None
+    layouts = {
+        "x": (operation.input_shape, strides.x),
+        "w": (operation.weight_shape, strides.w),
+        "bias": ((operation.out_channels,), (1,)),
+        "y": (operation.output_shape, strides.y),
+    }
+    if done.residual:
+        layouts["residual"] = layouts["y"]
     kernel = engine.function(shape.name, target, lambda: family.build(shape))
-    return bound, kernel, epilogue if family in FUSING else NOTHING
+    run = Prepared.of(kernel, bound, layouts, operation.multiplications, checked)
+    if done == epilogue:
+        return run
+    places = (strides.y,) if residual is None else (strides.y, residual)
+    finish = finishing.prepare(epilogue, operation.output_shape, places, element, target, checked)
+
+    def run_and_finish(*pointers: int) -> None:
+        run(*pointers)
+        finish(*pointers)
+
+    return run_and_finish
 
 
 def kernel_for(operation: Operation, strides: Strides, element: str) -> str:
@@ -75,14 +102,14 @@ def kernel_for(operation: Operation, strides: Strides, element: str) -> str:
 
 def _choice(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
-) -> tuple[ModuleType, Any, run.Bound]:
+) -> tuple[ModuleType, Any, Bound]:
     """The family of kernels that suits, the shape to compile and the rest bound."""
     family, bind = _family(operation, strides)
     arguments = (operation, strides, element, target, checked)
     return family, *(bind(*arguments, epilogue) if family in FUSING else bind(*arguments))
 
 
-def _family(operation: Operation, strides: Strides) -> tuple[ModuleType, Callable[..., tuple[Any, run.Bound]]]:
+def _family(operation: Operation, strides: Strides) -> tuple[ModuleType, Callable[..., tuple[Any, Bound]]]:
     """Dense, unless groups have few channels and rows can be read in place."""
     if rows.fits_direct(operation, strides):
         return direct, rows.bind_direct

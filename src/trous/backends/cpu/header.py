@@ -1,7 +1,8 @@
 """The one argument block of generated code: named 64-bit fields, read by name on both sides.
 
-A kernel is `void kernel(int64 *header, void *scratch, int64 begin, int64 end)`; `begin .. end` are the work items of
-one thread. Everything that depends on sizes comes through the header, so a new size compiles nothing.
+A kernel is `void kernel(int64 *header, void *scratch, x, w, bias, residual, y, int64 begin, int64 end)`; `begin .. end`
+are the work items of one thread. Everything that depends on sizes comes through the header, so a new size compiles
+nothing. Calls do not write into the header, so they share it: what changes from one to the next are arguments.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ import numpy as np
 from trous.backends.cpu.ir import POINTER, Array, Function, Int, Limits
 from trous.backends.cpu.narrow import summed_in
 
+#: The arrays whose addresses are arguments, by place; a weight gradient has a left and a right one. All others are
+#: tables, to which the header points.
+POINTERS = {"x": 0, "w": 1, "bias": 2, "residual": 3, "y": 4, "left": 0, "right": 4}
+#: How many pointers are arguments of every kernel.
+POINTER_COUNT = 5
+
 
 class Fields:
-    """The names of a kernel's header in order, and for each user array or scratch part its pointer and limits."""
+    """The names of a kernel's header in order: numbers, pointers of tables, limits of all arrays and scratch parts."""
 
     def __init__(self, numbers: Sequence[str], arrays: Sequence[str], scratch: Sequence[str]):
         self.arrays, self.scratch = tuple(arrays), tuple(scratch)
-        names = [*numbers, *arrays]
+        names = [*numbers, *(name for name in arrays if name not in POINTERS)]
         names += [f"{name}_{edge}" for name in arrays for edge in ("low", "high")]
         names += [f"{name}_{part}" for name in scratch for part in ("at", "length")]
         names += ["breach", "spare"]
@@ -40,9 +47,9 @@ class Kernel:
 
     def __init__(self, fields: Fields, name: str, checked: bool):
         self.module = ll.Module(name)
-        self.fn = Function(self.module, name, pointers=2, integers=2)
+        self.fn = Function(self.module, name, pointers=2 + POINTER_COUNT, integers=2)
         self.fields, self.checked = fields, checked
-        header, self._scratch, self.begin, self.end = self.fn.arguments
+        header, self._scratch, *self._pointers, self.begin, self.end = self.fn.arguments
         self._header = Array(self.fn, header, "int64")
         self._numbers: dict[str, Int] = {}
 
@@ -79,5 +86,7 @@ class Kernel:
         return Limits(low, high, Array(self.fn, self._pointer("breach"), "int64"), self._pointer("spare"))
 
     def _pointer(self, name: str) -> Any:
+        if name in POINTERS:
+            return self._pointers[POINTERS[name]]
         with self.fn.builder.goto_entry_block():
             return self.fn.builder.inttoptr(getattr(self, name).value, POINTER)

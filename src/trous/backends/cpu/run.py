@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from trous import settings
 from trous.arrays import address, strides
-from trous.backends.cpu.header import Fields
+from trous.backends.cpu.header import POINTER_COUNT, POINTERS, Fields
 from trous.errors import TrousError
 
 
@@ -42,16 +43,13 @@ class Bound:
 #: Below so many multiply-adds a second thread costs more than it saves.
 SMALL = 1 << 20
 
-_forced_threads: list[int] = []
 _local = threading.local()
 
 
 def thread_count() -> int:
     """How many: `threads(n)`, TROUS_NUM_THREADS, torch's own setting where torch is loaded, OMP_NUM_THREADS, cores."""
-    if _forced_threads:
-        return _forced_threads[-1]
-    if (named := os.environ.get("TROUS_NUM_THREADS")) is not None:
-        return _number("TROUS_NUM_THREADS", named)
+    if (named := settings.get(settings.THREADS)) is not None:
+        return _number(settings.THREADS, named)
     if torch := sys.modules.get("torch"):
         return int(torch.get_num_threads())
     if named := os.environ.get("OMP_NUM_THREADS"):
@@ -68,25 +66,17 @@ def _number(name: str, value: str) -> int:
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Use `count` threads inside the block."""
-    _forced_threads.append(count)
-    try:
+    with settings.forced(settings.THREADS, str(count)):
         yield
-    finally:
-        _forced_threads.pop()
 
 
-def launch(kernel: Any, header: np.ndarray, items: int, scratch_bytes: int, multiplications: int) -> None:
-    """Run all work items; which thread does which has no influence on the result."""
-    workers = min(thread_count(), items) if multiplications > SMALL else 1
-    header_address = address(header)
-    edges = [items * i // workers for i in range(workers + 1)]
+def _share(kernel: Callable[..., None], header: int, bound: Bound, pointers: tuple[int, ...], workers: int) -> None:
+    """Run all work items on several threads; which of them does which has no influence on the result."""
+    edges = [bound.items * i // workers for i in range(workers + 1)]
 
     def part(i: int) -> None:
-        kernel(header_address, _scratch(scratch_bytes), edges[i], edges[i + 1])
+        kernel(header, _scratch(bound.scratch), *pointers, edges[i], edges[i + 1])
 
-    if workers == 1:
-        part(0)
-        return
     others = [_pool(workers).submit(part, i) for i in range(1, workers)]
     part(0)
     for other in others:
@@ -110,10 +100,12 @@ def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, i
 
 def _scratch(size: int) -> int:
     """Address of at least `size` bytes of this thread's own memory, on a cache line."""
-    kept = getattr(_local, "scratch", None)
-    if kept is None or kept.nbytes < size + 64:
-        kept = _local.scratch = np.empty(size + 64, np.uint8)
-    return (address(kept) + 63) // 64 * 64
+    kept, at, _ = getattr(_local, "scratch", (0, 0, None))
+    if kept < size:
+        memory = np.empty(size + 64, np.uint8)
+        at = (address(memory) + 63) // 64 * 64
+        _local.scratch = size, at, memory
+    return at
 
 
 @lru_cache(maxsize=4)
@@ -130,21 +122,65 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+#: Shape and strides of an array.
+Layout = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A kernel with all that its calls share, ready for pointers. Calls at the same time do not disturb each other."""
+
+    kernel: Callable[..., None]
+    bound: Bound
+    header: int  #: its address
+    multiplications: int
+    zeros: np.ndarray | None  #: what stands for no bias
+    no_bias: int  #: its address
+    breach: np.ndarray | None  #: where checked code says that it left its arrays
+
+    @classmethod
+    def of(
+        cls, kernel: Callable[..., None], bound: Bound, layouts: dict[str, Layout], multiplications: int, checked: bool
+    ) -> Prepared:
+        """`kernel` for arrays that lie in memory as `layouts` says."""
+        breach = None
+        if checked:
+            breach = np.zeros(65, np.int64)  # the flag, and behind it where checked code writes instead
+            numbers = {"breach": address(breach), "spare": address(breach[1:])}
+            tables = {name: (table.shape, strides(table)) for name, table in bound.tables.items()}
+            for name, layout in (layouts | tables).items():
+                numbers[f"{name}_low"], numbers[f"{name}_high"] = _reach(*layout)
+            for name, number in numbers.items():
+                bound.header[bound.fields.place[name]] = number
+        zeros = _zeros(layouts["bias"][0][0]) if "bias" in layouts else None
+        no_bias = 0 if zeros is None else address(zeros)
+        return cls(kernel, bound, address(bound.header), multiplications, zeros, no_bias, breach)
+
+    def __call__(self, x: int, w: int, bias: int, residual: int, y: int) -> None:
+        """Run on the arrays at these addresses; 0 for none."""
+        bound, bias = self.bound, bias or self.no_bias
+        if self.multiplications > SMALL and (workers := min(thread_count(), bound.items)) > 1:
+            _share(self.kernel, self.header, bound, (x, w, bias, residual, y), workers)
+        else:
+            self.kernel(self.header, _scratch(bound.scratch), x, w, bias, residual, y, 0, bound.items)
+        if self.breach is not None and self.breach[0]:
+            self.breach[0] = 0
+            raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")
+
+
 def call(kernel: Any, bound: Bound, arrays: dict[str, Any], multiplications: int, checked: bool) -> None:
-    """One call: the pointers of `arrays` into a copy of the bound header, then all items."""
-    header, place = bound.header.copy(), bound.fields.place
+    """Run a kernel on arrays by name."""
+    layouts = {name: (tuple(array.shape), strides(array)) for name, array in arrays.items()}
+    pointers = [0] * POINTER_COUNT
     for name, array in arrays.items():
-        header[place[name]] = address(array)
-    if not checked:
-        launch(kernel, header, bound.items, bound.scratch, multiplications)
-        return
-    breach, spare = np.zeros(1, np.int64), np.zeros(64, np.int64)
-    header[place["breach"]], header[place["spare"]] = address(breach), address(spare)
-    for name, array in (arrays | bound.tables).items():
-        header[place[f"{name}_low"]], header[place[f"{name}_high"]] = _reach(tuple(array.shape), strides(array))
-    launch(kernel, header, bound.items, bound.scratch, multiplications)
-    if breach[0]:
-        raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")
+        pointers[POINTERS[name]] = address(array)
+    Prepared.of(kernel, bound, layouts, multiplications, checked)(*pointers)
+
+
+@lru_cache(maxsize=64)
+def _zeros(count: int) -> np.ndarray:
+    """The bias of a layer without one, wide enough for every element; read only."""
+    return np.zeros(count)
 
 
 def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from functools import lru_cache
 
 import llvmlite.binding as llvm
 
+from trous import settings
 from trous.errors import TrousError
 
 
@@ -42,8 +42,6 @@ _NEEDS = {
 }
 _PORTABLE = Target("portable", "", "", 16, 32, False)
 
-_forced: list[str] = []
-
 
 @lru_cache(maxsize=1)
 def available() -> tuple[str, ...]:
@@ -58,16 +56,13 @@ def available() -> tuple[str, ...]:
 def use(name: str) -> Iterator[None]:
     """Generate code for the instruction set `name` inside the block, as `TROUS_CPU=name` does for a process."""
     _named(name)
-    _forced.append(name)
-    try:
+    with settings.forced(settings.CPU, name):
         yield
-    finally:
-        _forced.pop()
 
 
 def current() -> Target:
     """The widest instruction set available, unless `use` or `TROUS_CPU` names another."""
-    return _named(_forced[-1] if _forced else os.environ.get("TROUS_CPU", ""))
+    return _named(settings.get(settings.CPU) or "")
 
 
 @lru_cache(maxsize=8)

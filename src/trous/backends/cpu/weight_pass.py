@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
 from typing import Any
 
+from trous import settings
 from trous.arrays import dtype_name, wide
 from trous.backends.cpu import correlate, engine, run
 from trous.backends.cpu.ir import BYTES
@@ -35,7 +35,7 @@ def weight_grad(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
 
 def _add(operation: Operation, x: Any, dy: Any, dw: Any) -> None:
     strides = Strides.of(x, dw, dy)
-    checked = os.environ.get("TROUS_CHECK") == "1"
+    checked = settings.get(settings.CHECK) == "1"
     bound, kernel = _bound(operation, strides, dtype_name(x), current(), checked)
     run.call(kernel, bound, {"x": x, "y": dy, "w": dw}, operation.multiplications, checked)
 
