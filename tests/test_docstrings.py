@@ -1,10 +1,11 @@
-"""The examples of the docstrings run, with the public names beside those of their own module."""
+"""The examples of the docstrings run, with the public names beside those of their own module; so do a page's."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
 import pkgutil
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,3 +31,10 @@ def test_examples_of_the_docstrings() -> None:
             assert results.failed == 0, module.name
             attempted += results.attempted
     assert attempted > 15
+
+
+def test_examples_of_the_page_on_epilogues() -> None:
+    page = Path(__file__).parents[1] / "docs" / "epilogues.md"
+    failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
+    assert attempted > 3
+    assert failed == 0

@@ -58,6 +58,10 @@ class Layer(torch.nn.Module):
         own = super().extra_repr()
         return own if self.activation is None else f"{own}, activation={self.activation!r}"
 
+    def convolve(self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:
+        """The layer's output with this weight, bias and activation in the place of its own."""
+        raise NotImplementedError
+
     def _spec(self) -> Spec:
         raise NotImplementedError
 
@@ -94,6 +98,9 @@ class _Conv(Layer):
         return Conv(self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self.convolve(input, weight, bias, self.activation)
+
+    def convolve(self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:
         padding = self.padding
         if self.padding_mode != "zeros":
             input, padding = pad(input, self._pairs(), self.padding_mode), 0
@@ -105,7 +112,7 @@ class _Conv(Layer):
             padding=padding,
             dilation=self.dilation,
             groups=self.groups,
-            activation=self.activation,
+            activation=activation,
         )
 
 
@@ -152,27 +159,35 @@ class _ConvTranspose(Layer):
 
     def forward(self, input: Tensor, output_size: Ints | None = None) -> Tensor:
         """The layer's output; `output_size`, as in torch, stands in for output_padding where it is given."""
+        return self.convolve(input, self.weight, self.bias, self.activation, output_size)
+
+    def convolve(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        activation: Activation,
+        output_size: Ints | None = None,
+    ) -> Tensor:
         arguments: dict[str, Any] = {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
         if output_size is None:
             arguments["output_padding"] = self.output_padding
         else:
             arguments["output_size"] = output_size
         if self.padding_mode == "zeros":
-            return conv_transpose(
-                input, self.weight, self.bias, padding=self.padding, activation=self.activation, **arguments
-            )
-        return self._folded(input, arguments)
+            return conv_transpose(input, weight, bias, padding=self.padding, activation=activation, **arguments)
+        y = self._folded(input, weight, arguments)
+        y = y if bias is None else y + bias.to(y.dtype).reshape(-1, *[1] * len(self.kernel_size))
+        return activated(y, requested_epilogue(activation))
 
-    def _folded(self, input: Tensor, arguments: dict[str, Any]) -> Tensor:
+    def _folded(self, input: Tensor, weight: Tensor, arguments: dict[str, Any]) -> Tensor:
         """The adjoint of a convolution behind a border: nothing is cropped, the border goes back to its sources."""
         spec, pairs = self._spec(), self._pairs()
         if "output_size" in arguments:
             arguments["output_size"] = _bordered_size(input, spec, pairs, arguments["output_size"])
         else:
             arguments["output_padding"] = tuple(spec.axis_padding(axis)[2] for axis in range(len(pairs)))
-        y = fold(conv_transpose(input, self.weight, **arguments), pairs, self.padding_mode)
-        y = y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * len(pairs))
-        return activated(y, requested_epilogue(self.activation))
+        return fold(conv_transpose(input, weight, **arguments), pairs, self.padding_mode)
 
 
 def _bordered_size(input: Tensor, spec: ConvTranspose, pairs: Pairs, wanted: Any) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 
 from trous.errors import TrousError
 from trous.nn import layers
+from trous.nn.sequence import fuse
 
 logger = logging.getLogger("trous")
 
@@ -31,6 +32,10 @@ def accelerate(model: Module) -> Module:
     is seen unless logging is told otherwise): lazy, quantized and scripted layers, subclasses, layers whose forward was
     replaced. Convolutions that a model calls as functions are not layers: see `trous.functional`.
 
+    A torch.nn.Sequential, or a subclass without a forward of its own, runs a convolution, a BatchNorm in eval mode and
+    an activation that follow each other in one pass where nobody looks between them; it changes its class only, too.
+    The rules are in docs/epilogues.md.
+
     torch.compile and torch.export take swapped layers. torch.jit and torch.ao.quantization, which look a layer up by
     its exact class, do not: quantize a model before.
 
@@ -47,6 +52,8 @@ def accelerate(model: Module) -> Module:
             left.append(f"{name or 'the model itself'} ({reason})")
         elif _layer_class(module) in SWAPS:
             _swap(module)
+    for module in model.modules():
+        fuse(module)
     if left:
         logger.warning("accelerate left as they are: %s", ", ".join(left))
     return model

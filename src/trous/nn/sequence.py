@@ -1,0 +1,158 @@
+"""`torch.nn.Sequential` that runs a convolution, a batch normalisation in eval mode and an activation as one pass.
+
+The modules stay what and where they are. At each call the sequence looks which neighbours can run together, and runs
+all others as torch does. A convolution of trous takes along
+
+- the ReLU, LeakyReLU, Tanh or Sigmoid behind it;
+- where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
+  mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
+  the weight in the place of one for each output; a weight with more elements than the input stays as it is.
+
+Whoever looks between two modules sees what there was to see: a module with a hook, or whose forward was replaced, or
+that is compiled by itself, runs by itself.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+from torch.nn.modules import module as globally
+from torch.nn.utils import parametrize
+
+from trous.functional import Activation
+from trous.nn import layers
+
+_LAYERS = {getattr(layers, f"Conv{kind}{ndim}d"): ndim for kind in ("", "Transpose") for ndim in (1, 2, 3)}
+_NORMS = {torch.nn.BatchNorm1d: 1, torch.nn.BatchNorm2d: 2, torch.nn.BatchNorm3d: 3}
+_NAMES = {torch.nn.ReLU: "relu", torch.nn.Tanh: "tanh", torch.nn.Sigmoid: "sigmoid", torch.nn.LeakyReLU: "leaky_relu"}
+
+
+class Fused(torch.nn.Sequential):
+    """The forward that stands in front of a class of sequences."""
+
+    def forward(self, input: Any) -> Any:
+        modules: tuple[Any, ...] = (*self._modules.values(), None, None)
+        at = 0
+        while at < len(modules) - 2:
+            layer = modules[at]
+            at += 1
+            if not _extends(layer):
+                input = layer(input)
+                continue
+            norm = modules[at] if _folds(layer, modules[at], input) else None
+            at += norm is not None
+            activation = _activation(modules[at])
+            at += activation is not None
+            if norm is None and activation is None:
+                input = layer(input)
+            else:
+                weight, bias = (layer.weight, layer.bias) if norm is None else _folded(layer, norm)
+                input = layer.convolve(input, weight, bias, activation)
+        return input
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A class that was made here cannot be found by its name: what is written down is the class under it."""
+        reduced: Any = super().__reduce_ex__(protocol)
+        make, arguments, *state = reduced
+        if make is copyreg.__newobj__ and arguments[0] is type(self) is not Sequential:  # type: ignore[attr-defined]
+            return _new, (type(self).__bases__[1], *arguments[1:]), *state
+        return reduced
+
+
+class Sequential(Fused):
+    """torch.nn.Sequential as it stands in a model."""
+
+
+def fuse(module: Module) -> None:
+    """Let a sequence with torch's own forward run together what can, if it has a convolution that something follows."""
+    cls: Any = type(module)
+    own = isinstance(module, torch.nn.Sequential) and "forward" not in vars(module)
+    if own and cls.forward is torch.nn.Sequential.forward:
+        known = _NORMS.keys() | _NAMES.keys()
+        if any(isinstance(a, layers.Layer) and type(b) in known for a, b in pairwise(module._modules.values())):
+            module.__class__ = _fused(cls)
+
+
+@lru_cache(maxsize=256)
+def _fused(cls: type) -> type:
+    if cls is torch.nn.Sequential:
+        return Sequential
+    return type(cls.__name__, (Fused, cls), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
+
+
+def _new(cls: type, *arguments: Any) -> Any:
+    return (made := _fused(cls)).__new__(made, *arguments)
+
+
+def _extends(layer: Module) -> bool:
+    """Whether a module is a convolution of ours that could do more than it says."""
+    return (
+        isinstance(layer, layers.Layer)
+        and layer.activation is None
+        and (type(layer) in _LAYERS or parametrize.type_before_parametrizations(layer) in _LAYERS)
+        and "_conv_forward" not in vars(layer)
+        and _unseen(layer)
+    )
+
+
+def _unseen(module: Any) -> bool:
+    """Whether nobody looks at what goes in or comes out, and a call is a call of the class's forward."""
+    return not (
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or module._compiled_call_impl is not None
+        or "forward" in vars(module)
+        or globally._has_any_global_hook()
+    )
+
+
+def _activation(module: Any) -> Activation:
+    """The activation that a module is, as `trous.conv` takes it; None for every other module."""
+    name = _NAMES.get(type(module))
+    if name is None or not _unseen(module):
+        return None
+    if name != "leaky_relu":
+        return name
+    return (name, module.negative_slope) if isinstance(module.negative_slope, (int, float)) else None
+
+
+def _folds(layer: Any, norm: Any, input: Any) -> bool:
+    """Whether a normalisation can be folded into the weight of the layer before it, for this input."""
+    if type(norm) not in _NORMS or norm.training or norm.running_mean is None or not _unseen(norm):
+        return False
+    if not isinstance(input, Tensor):
+        return False
+    weight, ndim = layer.weight, len(layer.kernel_size)
+    tensors = [weight, norm.running_mean, norm.running_var]
+    tensors += [tensor for tensor in (layer.bias, norm.weight, norm.bias) if tensor is not None]
+    return (
+        _NORMS[type(norm)] == ndim == input.ndim - 2
+        and norm.num_features == layer.out_channels
+        and weight.dtype in (torch.float32, torch.float64)
+        and all(tensor.dtype == weight.dtype for tensor in tensors)
+        and weight.numel() <= input.numel()
+        and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (input, *tensors)))
+        and not torch.is_autocast_enabled(weight.device.type)
+    )
+
+
+def _folded(layer: Any, norm: Any) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the layer and the normalisation in one: `(y - mean)/sqrt(var + eps)*gamma + beta`."""
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    shift = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
+    shift = shift * scale if norm.bias is None else torch.addcmul(norm.bias, shift, scale)
+    weight = layer.weight
+    if isinstance(layer, torch.nn.modules.conv._ConvTransposeNd):  # (in, out/groups, *kernel), group by group
+        grouped = weight.unflatten(0, (layer.groups, -1)) * scale.reshape(layer.groups, 1, -1, *[1] * (weight.ndim - 2))
+        return grouped.flatten(0, 1), shift
+    return weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), shift
