@@ -256,6 +256,25 @@ def test_what_is_not_folded(norm: Callable[[], nn.Module], dtype: torch.dtype) -
     torch.testing.assert_close(trous.accelerate(layers)(x), expected)
 
 
+@pytest.mark.parametrize("slopes", [1, 4])
+@pytest.mark.parametrize("grad", [False, True])
+def test_prelu(grad: bool, slopes: int) -> None:
+    """Of one slope without gradients it is a leaky_relu; the slope is read at each call."""
+    layers = (
+        nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.PReLU(slopes, init=0.3)).eval().requires_grad_(grad)
+    )
+    reference, x = copy.deepcopy(layers), torch.randn(2, 3, 30)
+    trous.accelerate(layers)
+    assert names(layers, x)[0] == ("run_finished" if not grad and slopes == 1 else "run")
+    for model in (layers, reference):
+        model[2].weight.data.fill_(-0.5)
+    torch.testing.assert_close(layers(x), reference(x))
+    torch.testing.assert_close(torch.func.vmap(layers)(x[:, None])[:, 0], reference(x))
+    compiled = torch.compile(layers, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), reference(x))
+    torch.compiler.reset()
+
+
 def test_a_large_weight_is_not_folded() -> None:
     layers = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16)).eval().requires_grad_(False)
     trous.accelerate(layers)

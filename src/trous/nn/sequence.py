@@ -3,7 +3,7 @@
 The modules stay what and where they are. At each call the sequence looks which neighbours can run together, and runs
 all others as torch does. A convolution of trous takes along
 
-- the ReLU, LeakyReLU, Tanh or Sigmoid behind it;
+- the ReLU, LeakyReLU, Tanh or Sigmoid behind it, and where no gradient is asked for a PReLU of one slope;
 - where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
   mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
   the weight in the place of one for each output; a weight with more elements than the input stays as it is.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import copyreg
 from functools import lru_cache
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import torch
@@ -30,7 +31,13 @@ from trous.nn import layers
 
 _LAYERS = {getattr(layers, f"Conv{kind}{ndim}d"): ndim for kind in ("", "Transpose") for ndim in (1, 2, 3)}
 _NORMS = {torch.nn.BatchNorm1d: 1, torch.nn.BatchNorm2d: 2, torch.nn.BatchNorm3d: 3}
-_NAMES = {torch.nn.ReLU: "relu", torch.nn.Tanh: "tanh", torch.nn.Sigmoid: "sigmoid", torch.nn.LeakyReLU: "leaky_relu"}
+_NAMES = {
+    torch.nn.ReLU: "relu",
+    torch.nn.LeakyReLU: "leaky_relu",
+    torch.nn.PReLU: "prelu",
+    torch.nn.Tanh: "tanh",
+    torch.nn.Sigmoid: "sigmoid",
+}
 
 
 class Fused(torch.nn.Sequential):
@@ -47,7 +54,7 @@ class Fused(torch.nn.Sequential):
                 continue
             norm = modules[at] if _folds(layer, modules[at], input) else None
             at += norm is not None
-            activation = _activation(modules[at])
+            activation = _activation(modules[at], input)
             at += activation is not None
             if norm is None and activation is None:
                 input = layer(input)
@@ -114,14 +121,36 @@ def _unseen(module: Any) -> bool:
     )
 
 
-def _activation(module: Any) -> Activation:
+def _activation(module: Any, input: Any) -> Activation:
     """The activation that a module is, as `trous.conv` takes it; None for every other module."""
     name = _NAMES.get(type(module))
     if name is None or not _unseen(module):
         return None
-    if name != "leaky_relu":
+    if name == "leaky_relu":
+        slope = module.negative_slope
+    elif name == "prelu":
+        slope = float(module.weight) if _is_one_number(module.weight, input) else None
+    else:
         return name
-    return (name, module.negative_slope) if isinstance(module.negative_slope, (int, float)) else None
+    return ("leaky_relu", slope) if isinstance(slope, (int, float)) and isfinite(slope) else None
+
+
+def _is_one_number(weight: Tensor, input: Any) -> bool:
+    """Whether the weight of a PReLU is one slope, which may be read now: not while torch traces, maps or learns."""
+    return (
+        weight.numel() == 1
+        and isinstance(input, Tensor)
+        and not _learns(input, weight)
+        and input.dtype == weight.dtype
+        and weight.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def _learns(*tensors: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _folds(layer: Any, norm: Any, input: Any) -> bool:
@@ -139,7 +168,7 @@ def _folds(layer: Any, norm: Any, input: Any) -> bool:
         and weight.dtype in (torch.float32, torch.float64)
         and all(tensor.dtype == weight.dtype for tensor in tensors)
         and weight.numel() <= input.numel()
-        and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (input, *tensors)))
+        and not _learns(input, *tensors)
         and not torch.is_autocast_enabled(weight.device.type)
     )
 
