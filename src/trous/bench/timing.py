@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -21,19 +22,24 @@ def interleaved(contenders: Mapping[str, Callable[[], Any]], seconds: float) -> 
     They take turns, block by block and in an order that rotates, until about `seconds` have passed altogether; what
     the machine does meanwhile then falls on all of them alike. Call each once before, so that caches are filled.
     """
-    names = list(contenders)
+    return in_turns({name: partial(block, call) for name, call in contenders.items()}, seconds)
+
+
+def in_turns(blocks: Mapping[str, Callable[[], float]], seconds: float) -> dict[str, float]:
+    """`interleaved` for contenders that time their blocks themselves: each gives the seconds of one call."""
+    names = list(blocks)
     times: dict[str, list[float]] = {name: [] for name in names}
     start = time.perf_counter()
     turn = 0
     while turn < LEAST_ROUNDS or time.perf_counter() - start < seconds:
         first = turn % len(names)
         for name in names[first:] + names[:first]:
-            times[name].append(_block(contenders[name]))
+            times[name].append(blocks[name]())
         turn += 1
     return {name: median(values) for name, values in times.items()}
 
 
-def _block(call: Callable[[], Any]) -> float:
+def block(call: Callable[[], Any]) -> float:
     """Median seconds of one call, over the second half of a block of at least two."""
     times: list[float] = []
     while sum(times) < BLOCK or len(times) < 2:

@@ -1,0 +1,99 @@
+"""A contender's own process: it prepares layers, checks its results, and times blocks of calls when it is its turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from trous.bench.numbers import difference, job_of
+from trous.bench.peers import Peer, Prepared, Refused
+from trous.bench.timing import block
+from trous.problem import Problem
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Prepare `problem`; the results that it must have lie in the .npz file `exact`."""
+
+    problem: Problem
+    training: bool
+    exact: Path
+
+
+class Turn:
+    """Time one block of calls of what was prepared last."""
+
+
+def serve(connection: Connection, peer: Peer, last: bool, threads: int) -> None:
+    """Answer until the other side hangs up. The first answer, unasked, is that the libraries have been imported.
+
+    Answers are `(True, seconds of one call)` or `(False, reason)`.
+    """
+    _settle(threads)
+    prepared: Prepared | None = None
+    try:
+        for package in peer.needs:
+            import_module(package)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)
+        connection.send((True, 0.0))
+        while True:
+            asked = connection.recv()
+            try:
+                if isinstance(asked, Ask):
+                    prepared = None  # gives its memory back first
+                    prepared = peer.prepare(job_of(asked.problem, asked.training, threads), last)
+                    connection.send(_first(prepared, asked.exact))
+                elif prepared is not None:
+                    connection.send((True, block(prepared.call)))
+            except Exception as error:  # whatever a library raises is its reason
+                connection.send((False, _reason(error)))
+    except (EOFError, BrokenPipeError):
+        return
+
+
+def _first(prepared: Prepared, exact: Path) -> tuple[bool, float | str]:
+    """The verdict on the first call, and the time of the second."""
+    results = prepared.read(prepared.call())
+    with np.load(exact) as kept:
+        wrong = difference(results, list(kept.values()))
+    if wrong:
+        return False, f"wrong: {wrong}"
+    before = time.perf_counter()
+    prepared.call()
+    return True, time.perf_counter() - before
+
+
+def _reason(error: Exception) -> str:
+    """One line of what was raised."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"
+
+
+def _settle(threads: int) -> None:
+    """The same cores for everyone, silence, and an end with the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        import ctypes
+
+        libc = ctypes.CDLL(None)
+        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: also while stopped
+        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD: memory that was freed is used again, so that
+            libc.mallopt(option, 1 << 30)  # nobody's time holds page faults by the luck of what was allocated before
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[:threads])
+    for name in ("OMP_NUM_THREADS", "TROUS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    silent = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(silent, stream)
