@@ -23,4 +23,4 @@ check: setup
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 bench: setup
-	.venv/bin/python -m trous.bench benchmarks/shapes.json $(ARGS)
+	.venv/bin/trous bench $(ARGS)

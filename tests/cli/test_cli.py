@@ -33,7 +33,9 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return int(exit_.value.code or 0)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["plan", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["demo", "--help"], ["plan", "-h"], ["bench", "--help"], ["bench", "layers", "-h"]]
+)
 def test_help_has_examples(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from trous.bench.lineup import Contender, Out
+from trous.bench.lineup import Contender, Out, lineup
 from trous.bench.lists import Case
 from trous.bench.numbers import expected, job_of
-from trous.bench.peers import OURS, PEERS, Peer
+from trous.bench.peers import OURS, Peer
+from trous.bench.record import Track
 from trous.bench.timing import in_turns
 from trous.bench.worker import Ask
+from trous.plan.cost import Cost, cost
+
+#: Bytes of an element.
+ITEMSIZE = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True)
@@ -26,20 +32,57 @@ class Result:
     seconds: dict[str, float]
     out: dict[str, str] = field(default_factory=dict)
 
-    def best(self, peer: Peer) -> float | None:
-        """Seconds of the peer's quicker layout; None where it is out in both."""
-        found = [self.seconds[name] for name in map(peer.contender, peer.layouts) if name in self.seconds]
-        return min(found, default=None)
+    def least(self, contenders: Iterable[str]) -> float | None:
+        """Seconds of the quickest of `contenders`; None where all are out."""
+        return min((self.seconds[name] for name in contenders if name in self.seconds), default=None)
 
     def best_peer(self) -> str | None:
         """The quickest contender that is not trous."""
-        theirs = {name for peer in PEERS for name in map(peer.contender, peer.layouts)} & self.seconds.keys()
+        theirs = [name for name in self.seconds if name not in OURS.contenders]
         return min(theirs, key=lambda name: self.seconds[name], default=None)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the plan counts, so that taps in the padding and zeros are none. A training step is three layers."""
+        p = self.case.problem
+        return cost(
+            p.bound,
+            batch=p.batch,
+            in_channels=p.in_channels,
+            out_channels=p.out_channels,
+            groups=p.spec.groups,
+            itemsize=ITEMSIZE[p.dtype],
+            bias=p.bias,
+        )
 
     @property
     def flops(self) -> int:
-        """What the plan counts, so that taps in the padding and zeros are none; a training step is three times that."""
-        return 2 * self.case.problem.multiplications * (3 if self.training else 1)
+        return self.cost.flops * (3 if self.training else 1)
+
+    @property
+    def bytes(self) -> int:
+        """Input, weight and output moved once; in a training step by each of its three passes."""
+        return self.cost.bytes * (3 if self.training else 1)
+
+
+def measure_all(
+    cases: Sequence[Case],
+    peers: Sequence[Peer],
+    *,
+    training: bool = False,
+    threads: int,
+    seconds: float,
+    limit: float,
+    track: Track[Case] = lambda cases, _: cases,
+) -> list[Result]:
+    """`measure` for each case: trous and those `peers` that are installed, each with `threads` threads.
+
+    A contender that has not answered within `limit` seconds, to prepare and check a layer or to time a block, is out of
+    that layer.
+    """
+    present = [OURS, *(peer for peer in peers if not peer.missing() and (peer.trains or not training))]
+    with lineup(present, threads, limit) as contenders:
+        return [measure(case, contenders, training, seconds) for case in track(cases, lambda case: case.id)]
 
 
 def measure(case: Case, contenders: Sequence[Contender], training: bool, seconds: float) -> Result:

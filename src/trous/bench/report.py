@@ -1,127 +1,168 @@
-"""What was measured, on which machine, as a table for people and as JSON for programs."""
+"""What was measured on layers: rows for people, a summary, and the whole as JSON."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import subprocess
-import time
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from math import exp, log
-from pathlib import Path
 from typing import Any
 
-from trous.bench.compare import OURS, OURS_LAST, THEIRS, THEIRS_LAST, Result
-from trous.files import replace_file
+from trous.bench.layers import Result
+from trous.bench.peers import OURS, PEERS, Peer
+from trous.bench.record import Record, Table
+from trous.bench.roofline import Roofline
 
-COLUMNS = (OURS, OURS_LAST, THEIRS, THEIRS_LAST)
-HEADER = ("layer", "trous", "last", "PyTorch", "last", "GFLOP/s", "ratio", "best")
+LAYOUTS = {False: "first", True: "last"}  #: what a table calls channels-first and channels-last input of trous
 
 EXPLANATION = (
-    "Median milliseconds of one forward call, contenders taking turns, after each had equalled PyTorch's float64 "
-    "result bit for bit on small integers; `last` is the same layer in channels-last memory. GFLOP/s: trous "
-    "channels-first, multiplications that the plan counts, times two. Ratio: PyTorch's default layout over trous, both "
-    "channels-first; best: the better layout of each. Above 1, trous is faster."
+    "Times are medians of one call, contenders taking turns, each checked bit for bit on small integers before. "
+    "`input`: whether trous is given its input channels-first or channels-last. GFLOP/s: what the plan counts, taps in "
+    "the padding and zeros left out. `roof`: the least time that the peak rate and the bandwidth allow, as a share of "
+    "the time taken. The rest says how many times faster trous is: than PyTorch in its default layout, in "
+    "channels-last memory, and than the quicker layout of every other; `best` is the quickest of them all."
 )
 
 
-def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
-    """One row of text for each layer, in the columns of `HEADER`."""
-    return [
-        (
-            result.case.id,
-            *(f"{1e3 * result.seconds[name]:.3f}" if name in result.seconds else "" for name in COLUMNS),
-            f"{result.gflops(OURS):.1f}",
-            f"{result.ratio:.2f}",
-            f"{result.best_ratio:.2f}",
-        )
-        for result in results
-    ]
+@dataclass(frozen=True)
+class Report:
+    """Results of one list with one kind of call, and the machine's limits."""
 
+    results: Sequence[Result]
+    roofline: Roofline
+    peers: Sequence[Peer]
 
-def summary(results: Sequence[Result]) -> list[str]:
-    """Geometric means and worst layers, one line for each ratio."""
-    lines = []
-    for name, ratios in (
-        ("ratio", {r.case.id: r.ratio for r in results}),
-        ("best", {r.case.id: r.best_ratio for r in results}),
-    ):
-        mean = exp(sum(map(log, ratios.values())) / len(ratios))
-        worst = min(ratios, key=lambda key: ratios[key])
-        lines.append(f"{name}: geometric mean {mean:.2f}, worst {ratios[worst]:.2f} ({worst})")
-    return lines
+    @property
+    def training(self) -> bool:
+        return any(result.training for result in self.results)
 
+    def record(self, name: str, seconds: float) -> Record:
+        """The whole, under the name of its list; with a plot where matplotlib is installed."""
+        dtypes = sorted({result.case.problem.dtype for result in self.results})
+        mode = "train" if self.training else "forward"
+        threads = f"{self.roofline.threads} thread{'s' if self.roofline.threads > 1 else ''}"
+        title = f"{name}: {len(self.results)} layers, {', '.join(dtypes)}, {mode}, {threads}"
+        facts = self.notes()
+        drawn = None
+        if find_spec("matplotlib"):
+            from trous.bench.plot import picture
 
-def machine(folder: Path) -> dict[str, str]:
-    """The machine and the versions; `folder` is a place in the repository whose commit was measured."""
-    import torch
-
-    return {
-        "cpu": cpu_model(),
-        "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("numpy", "llvmlite", "torch")},
-        "commit": _commit(folder),
-    }
-
-
-def write(results: Sequence[Result], folder: Path, command: str) -> list[Path]:
-    """JSON and Markdown in `folder`, named by date; either is complete or not there."""
-    about = machine(folder.parent)
-    stem = f"{time.strftime('%Y-%m-%d', time.gmtime())}-cpu-f32-forward"
-    records = [
-        {"id": r.case.id, "problem": str(r.case.problem), "seconds": r.seconds, "gflops": r.gflops(OURS)}
-        for r in results
-    ]
-    document = {"machine": about, "command": command, "summary": summary(results), "results": records}
-    contents = {".json": json.dumps(document, indent=1) + "\n", ".md": _markdown(results, about, command)}
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / (stem + suffix) for suffix in contents]
-    for path, text in zip(paths, contents.values(), strict=True):
-        replace_file(path, text)
-    return paths
-
-
-def _markdown(results: Sequence[Result], about: dict[str, Any], command: str) -> str:
-    table = [HEADER, ("---", *["---:"] * (len(HEADER) - 1)), *rows(results)]
-    return "\n".join(
-        [
-            "# CPU, float32, forward",
-            "",
+            drawn = picture(self, title)
+        else:
+            facts.append("no plot: matplotlib is not installed")
+        return Record(
+            "-".join((name, *dtypes, mode)),
+            title,
             EXPLANATION,
-            "",
-            *(f"- {line}" for line in summary(results)),
-            *(f"- {name}: {value}" for name, value in about.items()),
-            f"- again: `{command}`",
-            "",
-            *("| " + " | ".join(row) + " |" for row in table),
-            "",
+            [(self.header(), self.rows()), self.summary()],
+            facts,
+            {"mode": mode, "seconds": seconds, **self.to_dict()},
+            [self.times()],
+            drawn,
+        )
+
+    def share(self, result: Result, last: bool) -> float:
+        """The least time over the time of trous."""
+        return self.roofline.seconds(result.flops, result.bytes) / result.seconds[OURS.contender(last)]
+
+    def header(self) -> tuple[str, ...]:
+        return ("layer", "input", "ms", "GFLOP/s", "roof", *self._columns())
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Two rows of text for each layer, one for each layout of trous's input."""
+        return [self._row(result, last) for result in self.results for last in OURS.layouts]
+
+    def times(self) -> Table:
+        """Milliseconds of every contender."""
+        names = list(dict.fromkeys(name for result in self.results for name in result.seconds))
+        rows = [
+            (r.case.id, *(f"{1e3 * r.seconds[name]:.3f}" if name in r.seconds else "" for name in names))
+            for r in self.results
         ]
-    )
+        return ("ms", *names), rows
+
+    def summary(self) -> Table:
+        """Geometric means and the worst layer, for each layout of trous's input."""
+        header = ["all layers"]
+        for layout in LAYOUTS.values():
+            header += [layout, "worst", "layer"]
+        measures: list[tuple[str, Callable[[Result, bool], float | None], str]] = [
+            *((f"over {name}", partial(self._ratio, names), ".2f") for name, names in self._columns().items()),
+            ("of the roofline", self.share, ".0%"),
+        ]
+        rows = []
+        for name, value, form in measures:
+            row = [name]
+            for last in LAYOUTS:
+                found = {r.case.id: v for r in self.results if (v := value(r, last)) is not None}
+                worst = min(found, key=lambda key: found[key], default="")
+                row += (
+                    [f"{_geometric_mean(found.values()):{form}}", f"{found[worst]:{form}}", worst]
+                    if found
+                    else [""] * 3
+                )
+            rows.append(row)
+        return header, rows
+
+    def notes(self) -> list[str]:
+        """Who is not installed, and who is out of which layer for which reason."""
+        lines = [f"{peer.name}: {missing}" for peer in self.peers if (missing := peer.missing())]
+        lines += [f"{peer.name}: no training here" for peer in self._present() if self.training and not peer.trains]
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for result in self.results:
+            for name, reason in result.out.items():
+                reasons.setdefault((name, reason), []).append(result.case.id)
+        return lines + [f"{name}: {reason} ({', '.join(ids)})" for (name, reason), ids in reasons.items()]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "roofline": self.roofline.to_dict(),
+            "results": [
+                {
+                    "id": r.case.id,
+                    "problem": str(r.case.problem),
+                    "flops": r.flops,
+                    "bytes": r.bytes,
+                    "roofline_seconds": self.roofline.seconds(r.flops, r.bytes),
+                    "best_peer": r.best_peer(),
+                    "seconds": r.seconds,
+                    "out": r.out,
+                }
+                for r in self.results
+            ],
+        }
+
+    def _present(self) -> list[Peer]:
+        return [peer for peer in self.peers if not peer.missing()]
+
+    def _columns(self) -> dict[str, list[str]]:
+        """What trous is compared with: PyTorch's two layouts, the better one of every other peer, the best of all."""
+        columns: dict[str, list[str]] = {}
+        for peer in self._present():
+            if peer is PEERS[0]:
+                columns |= {name: [name] for name in peer.contenders}
+            elif peer.trains or not self.training:
+                columns[peer.name] = peer.contenders
+        columns["best"] = [name for peer in self._present() for name in peer.contenders]
+        return columns
+
+    def _ratio(self, theirs: Sequence[str], result: Result, last: bool) -> float | None:
+        seconds = result.least(theirs)
+        return None if seconds is None else seconds / result.seconds[OURS.contender(last)]
+
+    def _row(self, result: Result, last: bool) -> tuple[str, ...]:
+        ours = result.seconds[OURS.contender(last)]
+        ratios = [self._ratio(theirs, result, last) for theirs in self._columns().values()]
+        return (
+            result.case.id,
+            LAYOUTS[last],
+            f"{1e3 * ours:.3f}",
+            f"{result.flops / ours / 1e9:.1f}",
+            f"{self.share(result, last):.0%}",
+            *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
+        )
 
 
-def cpu_model() -> str:
-    """The name of the processor, as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _commit(folder: Path) -> str:
-    """The short hash, with a plus sign where the source differs from it."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "../src") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+def _geometric_mean(values: Collection[float]) -> float:
+    return exp(sum(map(log, values)) / len(values))

@@ -31,7 +31,7 @@ def in_turns(blocks: Mapping[str, Callable[[], float]], seconds: float) -> dict[
     times: dict[str, list[float]] = {name: [] for name in names}
     start = time.perf_counter()
     turn = 0
-    while turn < LEAST_ROUNDS or time.perf_counter() - start < seconds:
+    while names and (turn < LEAST_ROUNDS or time.perf_counter() - start < seconds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             times[name].append(blocks[name]())

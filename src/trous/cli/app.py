@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import trous
+from trous.cli.bench import bench
 from trous.cli.demo import demo
 from trous.cli.plan import plan
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(bench, name="bench")
 app.command()(demo)
 app.command()(plan)
 
@@ -40,4 +42,5 @@ def _trous(
       trous demo                        a photograph enlarged, filtered, timed; writes demo.html
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
+      trous bench                       every layer of a list, beside the other libraries
     """

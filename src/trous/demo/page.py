@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 
 import trous
-from trous.bench.report import cpu_model
+from trous.bench.machine import cpu_model
 from trous.demo import sections
 from trous.demo.story import Story
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trous.bench.compare import best_ratio, contenders
+from trous.bench.peers import Job
 from trous.bench.timing import interleaved
 from trous.problem import Problem
 
@@ -52,9 +53,7 @@ def race(
 
     The four must give `expected` within `tolerance`; 0 asks for the same bits.
     """
-    import torch
-
-    calls = contenders(problem, torch.from_numpy(x), torch.from_numpy(w), None)
+    calls = contenders(Job(problem, x, w))
     entries = [Rival(name, call, ..., tolerance) for name, call in calls.items()] + list(rivals)
     wrong = []
     for entry in entries:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
 
 from trous.bench.peers.job import Job, Prepared, Refused
@@ -32,15 +31,16 @@ class Peer:
         absent = [package for package in self.needs if find_spec(package) is None]
         return f"{', '.join(absent)} not installed" if absent else None
 
-    def versions(self) -> dict[str, str]:
-        return {package: version(package) for package in self.needs}
-
     def prepare(self, job: Job, last: bool) -> Prepared:
         return import_module(f"{__name__}.{self.module}").prepare(job, last)
 
     def contender(self, last: bool) -> str:
         """What a table calls the peer in this layout."""
         return f"{self.name}, channels last" if last else self.name
+
+    @property
+    def contenders(self) -> list[str]:
+        return [self.contender(last) for last in self.layouts]
 
 
 OURS = Peer("trous", "trous", "ours", ("numpy", "llvmlite"), trains=True)

@@ -25,8 +25,7 @@ def prepare(job: Job, last: bool) -> Prepared:
         strides, holes = [1] * ndim, [axis.stride for axis in job.axes]
         reach = [axis.dilation * (axis.kernel - 1) for axis in job.axes]
         padding = [
-            (r - axis.before, r - axis.after + axis.output_padding)
-            for axis, r in zip(job.axes, reach, strict=True)
+            (r - axis.before, r - axis.after + axis.output_padding) for axis, r in zip(job.axes, reach, strict=True)
         ]
         w = w.reshape((groups, -1, *w.shape[1:])).swapaxes(1, 2).reshape((-1, w.shape[0] // groups, *w.shape[2:]))
         w = np.flip(w, tuple(range(2, ndim + 2)))
@@ -48,7 +47,9 @@ def prepare(job: Job, last: bool) -> Prepared:
         return y if b is None else y + (b if last else b.reshape((-1, *[1] * ndim)))
 
     compiled = jax.jit(layer)
-    arguments = [None if numbers is None else jax.numpy.asarray(numbers, job.problem.dtype) for numbers in (x, w, job.b)]
+    arguments = [
+        None if numbers is None else jax.numpy.asarray(numbers, job.problem.dtype) for numbers in (x, w, job.b)
+    ]
 
     def read(y: jax.Array) -> list[np.ndarray]:
         result = np.asarray(y).astype(job.x.dtype)

@@ -1,4 +1,4 @@
-"""PyTorch, layer by layer as it runs without being asked for more; and what trous shares with it, being called alike."""
+"""PyTorch as it runs without being asked for more; and what trous shares with it, being called alike."""
 
 from __future__ import annotations
 
