@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,23 @@ def is_channels_last(x: Any) -> bool:
 
     Of a single channel the stride tells, as in torch: no neighbour has it, but whoever chose the format set it to 1.
     """
-    if x.ndim < 3:
-        return False
-    _, channel, *steps = strides(x)
-    return channel == 1 and any(n > 1 and step != 1 for n, step in zip(x.shape[2:], steps, strict=True))
+    return x.ndim > 2 and are_channels_adjacent(x.shape, strides(x))
+
+
+def are_channels_adjacent(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """`is_channels_last` of an array's shape and strides in elements."""
+    _, channel, *steps = strides
+    return channel == 1 and any(n > 1 and step != 1 for n, step in zip(shape[2:], steps, strict=True))
+
+
+def addresses(dtype: Any) -> Callable[[Any], int]:
+    """`address` for arrays of the library that `dtype` belongs to."""
+    return numpy_address if isinstance(dtype, np.dtype) else sys.modules["torch"].Tensor.data_ptr
+
+
+def maker(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> Callable[[], Any]:
+    """What makes arrays of this form on the CPU, strides in elements, not initialised."""
+    if isinstance(dtype, np.dtype):
+        array: Callable[..., Any] = np.ndarray
+        return partial(array, shape, dtype, None, 0, tuple(s * dtype.itemsize for s in strides))
+    return partial(sys.modules["torch"].empty_strided, shape, strides, dtype=dtype)

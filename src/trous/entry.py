@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from trous.backends import Operation
 from trous.backends.epilogue import ACTIVATIONS, NOTHING, SLOPE, Epilogue
-from trous.backends.execute import operation
+from trous.backends.execute import Form, Ready, operation
+from trous.backends.execute import ready as prepare
 from trous.errors import TrousError
+from trous.settings import state
 from trous.spec import Conv, ConvTranspose, index
 
 FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
@@ -87,6 +89,29 @@ def check(x: tuple, w: tuple, bias: tuple | None, *arguments: Any) -> Call:
         return _checked(x, w, bias, *arguments)
     except TypeError:
         return _checked.__wrapped__(x, w, bias, *arguments)
+
+
+def ready(x: tuple, w: tuple, bias: tuple | None, residual: tuple | None, activation: Any, *arguments: Any) -> Any:
+    """A call that was made before, or could have been, ready to run: `Ready`, or None if it takes more than one pass.
+
+    Arrays come as the fields of `Form`. Raises TrousError as `check` does.
+    """
+    try:
+        return _ready(state(), x, w, bias, residual, activation, *arguments)
+    except TypeError:  # a list among the arguments
+        return None
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _ready(
+    _: tuple, x: tuple, w: tuple, bias: tuple | None, residual: tuple | None, activation: Any, *arguments: Any
+) -> Ready | None:
+    forms = Form(*x), Form(*w), None if bias is None else Form(*bias), None if residual is None else Form(*residual)
+    if not all(form is None or form.is_readable for form in forms):
+        return None
+    seen: Any = [None if form is None else (form.shape, form.dtype) for form in forms]
+    call = check(*seen[:3], *arguments, activation, seen[3])
+    return prepare(call.operation, call.epilogue, call.batched, *forms)
 
 
 def describe(arguments: Arguments, x: Any, w: Any, bias: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from trous.arrays import is_torch
 from trous.backends.execute import execute, operation, split_complex
-from trous.entry import Call, check
+from trous.entry import Call, check, ready
 from trous.errors import TrousError
 from trous.spec import Ints, Padding
 
@@ -114,7 +114,11 @@ def conv_transpose(
 
 
 def _run(x: Any, w: Any, bias: Any, residual: Any, activation: Any, *arguments: Any) -> Any:
-    if type(x) is type(w) is np.ndarray and all(a is None or type(a) is np.ndarray for a in (bias, residual)):
+    if type(x) is type(w) is _Array and type(bias) in _ARRAY_OR_NONE and type(residual) in _ARRAY_OR_NONE:
+        beside = None if residual is None else _form(residual)
+        call = ready(_form(x), _form(w), None if bias is None else _form(bias), beside, activation, *arguments)
+        if call is not None:
+            return call(x, w, bias, residual)
         return _run_numpy(x, w, bias, residual, activation, arguments)
     if is_torch(x):
         from trous.autograd import convolve
@@ -126,6 +130,14 @@ def _run(x: Any, w: Any, bias: Any, residual: Any, activation: Any, *arguments: 
     residual = None if residual is None else _as_numpy("residual", residual)
     y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, residual, activation, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)
+
+
+_Array, _ARRAY_OR_NONE = np.ndarray, (np.ndarray, type(None))
+
+
+def _form(a: np.ndarray) -> tuple:
+    """The fields of `Form`."""
+    return a.shape, a.strides, a.dtype, a.flags.aligned
 
 
 def _is_placeholder(x: Any) -> bool:

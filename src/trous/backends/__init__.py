@@ -6,7 +6,9 @@ A back-end is a module with
 - `forward(operation, x, w, bias, y, epilogue, residual)`: fills `y` with `bias[c] + sum over taps of w * x`, and then
   what the epilogue says (`epilogue.py`), nothing by default; the residual has the shape of y. The gradient for the
   input is the forward of `operation.adjoint`;
-- `weight_grad(operation, x, dy, dw)`: fills `dw`, the same triples summed over batch and steps.
+- `weight_grad(operation, x, dy, dw)`: fills `dw`, the same triples summed over batch and steps;
+- `prepare(operation, strides of x, of w, of y, dtype, epilogue, strides of the residual)`, where it has one: `forward`
+  as a function of the addresses of x, w, bias, residual and y, or None.
 
 Arrays are NumPy's or torch's, batched, of the shapes that `Operation` states, with any strides. All arrays of a call
 are of one kind, dtype and device. Every element of the filled array is written.
@@ -39,6 +41,14 @@ def choose(operation: Operation, x: Any) -> ModuleType:
 
     Passing over machine code warns once for each reason, since the next back-end may be a hundred times slower.
     """
+    backend, refusals = first_accepting(operation, x)
+    for refusal in refusals:
+        _warn_once(refusal, backend)
+    return backend
+
+
+def first_accepting(operation: Operation, x: Any) -> tuple[ModuleType, list[str]]:
+    """What `choose` takes, and why the ones before it refuse. Of x only dtype and device are looked at."""
     wanted = settings.get(settings.BACKEND)
     candidates = [b for b in BACKENDS if wanted in (None, name_of(b))]
     if not candidates:
@@ -47,9 +57,7 @@ def choose(operation: Operation, x: Any) -> ModuleType:
     for backend in candidates:
         reason = backend.why_not(operation, x)
         if reason is None:
-            for refusal in refusals:
-                _warn_once(refusal, backend)
-            return backend
+            return backend, refusals
         refusals.append(f"{name_of(backend)}: {reason}")
     raise TrousError("TROUS_BACKEND", f"must accept the problem ({'; '.join(refusals)})", wanted)
 

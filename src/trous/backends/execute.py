@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from trous.arrays import empty, is_channels_last, is_torch
-from trous.backends import Operation, choose
+from trous.arrays import addresses, are_channels_adjacent, dtype_name, empty, is_channels_last, is_torch, maker, strides
+from trous.backends import Operation, choose, first_accepting
 from trous.backends.epilogue import NOTHING, Epilogue
 from trous.plan import Plan, conv_axis
 
@@ -49,6 +51,70 @@ def _plan(
     axes = zip(kernel, stride, before, dilation, strict=True)
     plan = Plan(tuple(conv_axis(k, s, b, 0, d) for k, s, b, d in axes))
     return plan.adjoint() if transposed else plan
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A forward pass with everything decided but the numbers: for arrays of the forms that it was made for."""
+
+    run: Callable[..., None]
+    new: Callable[[], Any]
+    address: Callable[[Any], int]
+
+    def __call__(self, x: Any, w: Any, bias: Any, residual: Any) -> Any:
+        """The output; None for no bias, no residual."""
+        y, address = self.new(), self.address
+        bias = 0 if bias is None else address(bias)
+        residual = 0 if residual is None else address(residual)
+        self.run(address(x), address(w), bias, residual, address(y))
+        return y
+
+
+class Form(NamedTuple):
+    """What a pass depends on of an array on the CPU. Strides are those of its library: NumPy's count bytes."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: Any
+    is_aligned: bool = True
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Strides in elements."""
+        size = self.dtype.itemsize if isinstance(self.dtype, np.dtype) else 1
+        return tuple(s // size for s in self.strides)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether machine code can read it."""
+        return self.is_aligned and getattr(self.dtype, "isnative", True)
+
+
+def ready(
+    what: Operation, epilogue: Epilogue, batched: bool, x: Form, w: Form, bias: Form | None, residual: Form | None
+) -> Ready | None:
+    """The forward pass for readable arrays of these forms, if it is one: of real numbers, by a back-end that prepares.
+    Without batch `x` and `residual` have none either."""
+    if 0 in what.output_shape or dtype_name(x).startswith("complex"):
+        return None
+    if bias is not None and bias.steps != (1,):
+        return None
+    prepare = getattr(first_accepting(what, x)[0], "prepare", None)
+    if prepare is None:
+        return None
+    front = () if batched else (1,)
+    x_strides = (*front, *x.steps)
+    y_strides = strides(empty(what.output_shape, _BYTE, are_channels_adjacent(what.input_shape, x_strides)))
+    beside = None if residual is None else (*front, *residual.steps)
+    run = prepare(what, x_strides, w.steps, y_strides, dtype_name(x), epilogue, beside)
+    if run is None:
+        return None
+    first = len(front)
+    return Ready(run, maker(what.output_shape[first:], y_strides[first:], x.dtype), addresses(x.dtype))
+
+
+#: Of the library and the size in which strides count elements.
+_BYTE = np.empty(0, np.uint8)
 
 
 def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:

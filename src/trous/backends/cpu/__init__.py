@@ -13,13 +13,14 @@ from trous.backends.operation import Operation
 
 _HOME = {
     "forward": "forward_pass",
+    "prepare": "forward_pass",
     "weight_grad": "weight_pass",
     "available": "target",
     "use": "target",
     "threads": "run",
 }
 
-__all__ = ["available", "forward", "threads", "use", "weight_grad", "why_not"]
+__all__ = ["available", "forward", "prepare", "threads", "use", "weight_grad", "why_not"]
 
 
 def why_not(operation: Operation, x: Any) -> str | None:

@@ -29,7 +29,7 @@ def forward(
     if 0 in operation.output_shape:
         return
     beside = None if residual is None else strides_of(residual)
-    run = prepare(operation, Strides.of(x, w, y), dtype_name(x), epilogue, beside)
+    run = prepare(operation, strides_of(x), strides_of(w), strides_of(y), dtype_name(x), epilogue, beside)
     if run is None:  # between two passes there must be no rounding
         bias, residual = (None if a is None else wide(a) for a in (bias, residual))
         total = wide(y)
@@ -43,14 +43,17 @@ def forward(
 
 def prepare(
     operation: Operation,
-    strides: Strides,
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    y: tuple[int, ...],
     element: str,
-    epilogue: Epilogue = NOTHING,
-    residual: tuple[int, ...] | None = None,
+    epilogue: Epilogue,
+    residual: tuple[int, ...] | None,
 ) -> Callable[..., None] | None:
-    """The forward pass for arrays of these strides (`residual`: its own), to be called with the addresses of x, w,
-    bias, residual and y, 0 for none; bias without gaps, y not empty. None where one pass cannot do it."""
+    """The forward pass for arrays of these strides, to be called with the addresses of x, w, bias, residual and y, 0
+    for none; a bias without gaps, a y that is not empty. None where it takes more than a pass."""
     checked = settings.get(settings.CHECK) == "1"
+    strides = Strides.within(operation, x, w, y)
     return _prepared(operation, strides, element, current(), checked, epilogue, residual)
 
 

@@ -31,7 +31,13 @@ class Strides:
     def of(cls, x: Any, w: Any, y: Any) -> Strides:
         """The strides of three arrays. Where an axis has one element its stride says nothing and is read as 1, so that
         no kernel is chosen or compiled for it."""
-        return cls(*map(_strides, (x, w, y)))
+        return cls(*(_normal(array.shape, strides_of(array)) for array in (x, w, y)))
+
+    @classmethod
+    def within(cls, operation: Operation, *strides: tuple[int, ...]) -> Strides:
+        """The same from the strides that x, w and y of an operation have."""
+        shapes = operation.input_shape, operation.weight_shape, operation.output_shape
+        return cls(*map(_normal, shapes, strides))
 
     def spatial(self, name: str) -> tuple[int, int, int]:
         """The last axes' strides, padded in front."""
@@ -39,8 +45,8 @@ class Strides:
         return (*(0,) * (3 - len(own)), *own)
 
 
-def _strides(array: Any) -> tuple[int, ...]:
-    return tuple(1 if n == 1 else s for n, s in zip(array.shape, strides_of(array), strict=True))
+def _normal(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
+    return tuple(1 if n == 1 else s for n, s in zip(shape, strides, strict=True))
 
 
 @dataclass(frozen=True)
