@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, weight_norm
 
 import trous
-from models import dcgan, gtcrn, hifigan
+from models import convtasnet, dcgan, fsrcnn, gtcrn, hifigan
+from models.meshnet import MeshNet
 from models.unet import UNet
 
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -48,6 +49,7 @@ class Model:
         return x.to(dtype)
 
 
+small_separator = partial(convtasnet.Separator, 12, 6, 10, 6, blocks=3, stacks=2)
 small_hifigan = partial(hifigan.Generator, mels=10, channels=24, kernels=(16, 7), strides=(8, 3))
 MODELS = {
     "unet-2d": Model(partial(UNet, 2, 1, 2, dropout=0.5), (2, 1, 92, 76), layers=13),
@@ -55,6 +57,9 @@ MODELS = {
     "dcgan": Model(dcgan.Generator, (4, 32), layers=4),
     "dcgan-5x5": Model(partial(dcgan.Generator, kernel=5), (4, 32), layers=4),
     "hifi-gan": Model(partial(small_hifigan, parametrizations.weight_norm), (2, 10, 9), layers=40),
+    "fsrcnn": Model(partial(fsrcnn.network, 3, 12, 4, 2), (2, 1, 11, 13), layers=6),
+    "conv-tasnet": Model(small_separator, (2, 12, 25), layers=26),
+    "meshnet": Model(MeshNet, (1, 1, 9, 8, 7), layers=10),
     "gtcrn": Model(gtcrn.GTCRN, (2, gtcrn.BINS, 14), layers=22, complex_input=True),
 }
 
@@ -111,7 +116,7 @@ def results(network: nn.Module, x: torch.Tensor) -> Iterator[tuple[str, torch.Te
     real.backward(torch.randn(real.shape, dtype=torch.float64).to(real.dtype))
     yield "output", y.detach(), peak(y)
     yield "input gradient", x.grad, peak(x.grad)
-    gradients = {name: p.grad for name, p in network.named_parameters() if p.requires_grad}
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     for name, gradient in gradients.items():
         around = name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
         if gradient.numel() == 1:
