@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import trous
+from trous.nn import sequence
 
 KNOWN = ("run", "run_finished", "relu", "leaky_relu", "tanh", "sigmoid")
 
@@ -29,6 +30,11 @@ class Calls(TorchDispatchMode):
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         self.names.append(str(function).partition(".")[2].partition(".")[0])
         return function(*args, **(kwargs or {}))
+
+
+@pytest.fixture(autouse=True)
+def _no_input_is_too_small_to_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence, "SMALL", 0)
 
 
 def names(model: nn.Module, x: torch.Tensor) -> list[str]:
@@ -275,11 +281,13 @@ def test_prelu(grad: bool, slopes: int) -> None:
     torch.compiler.reset()
 
 
-def test_a_large_weight_is_not_folded() -> None:
+def test_a_large_weight_and_a_small_input_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16)).eval().requires_grad_(False)
     trous.accelerate(layers)
     small, large = torch.randn(1, 16, 4, 4), torch.randn(1, 16, 16, 16)
     assert len(names(layers, small)) == 2 and names(layers, large) == ["run"]
+    monkeypatch.undo()
+    assert len(names(layers, large)) == 2 and names(layers, torch.randn(1, 16, 64, 65)) == ["run"]
 
 
 def test_one_dimension_without_a_batch_is_torch_s_error_or_torch_s_answer() -> None:

@@ -6,7 +6,8 @@ all others as torch does. A convolution of trous takes along
 - the ReLU, LeakyReLU, Tanh or Sigmoid behind it, and where no gradient is asked for a PReLU of one slope;
 - where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
   mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
-  the weight in the place of one for each output; a weight with more elements than the input stays as it is.
+  the weight in the place of one for each output, and a handful of small operators. A weight with more elements than the
+  input stays as it is, and so does one before an input so small that the normalisation takes no longer than these.
 
 Whoever looks between two modules sees what there was to see: a module with a hook, or whose forward was replaced, or
 that is compiled by itself, runs by itself.
@@ -38,6 +39,9 @@ _NAMES = {
     torch.nn.Tanh: "tanh",
     torch.nn.Sigmoid: "sigmoid",
 }
+
+#: Elements of an input up to which folding costs as much as it saves, some 30 microseconds.
+SMALL = 1 << 16
 
 
 class Fused(torch.nn.Sequential):
@@ -157,7 +161,7 @@ def _folds(layer: Any, norm: Any, input: Any) -> bool:
     """Whether a normalisation can be folded into the weight of the layer before it, for this input."""
     if type(norm) not in _NORMS or norm.training or norm.running_mean is None or not _unseen(norm):
         return False
-    if not isinstance(input, Tensor):
+    if not isinstance(input, Tensor) or input.numel() <= SMALL or input.numel() < layer.weight.numel():
         return False
     weight, ndim = layer.weight, len(layer.kernel_size)
     tensors = [weight, norm.running_mean, norm.running_var]
@@ -167,7 +171,6 @@ def _folds(layer: Any, norm: Any, input: Any) -> bool:
         and norm.num_features == layer.out_channels
         and weight.dtype in (torch.float32, torch.float64)
         and all(tensor.dtype == weight.dtype for tensor in tensors)
-        and weight.numel() <= input.numel()
         and not _learns(input, *tensors)
         and not torch.is_autocast_enabled(weight.device.type)
     )
