@@ -40,7 +40,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_loaded", {})
     engine._jit.cache_clear()
     forward_pass._prepared.cache_clear()
-    weight_pass._bound.cache_clear()
+    weight_pass._ready.cache_clear()
 
 
 def forward(text: str) -> None:
@@ -137,7 +137,7 @@ def test_compiling_is_quick(text: str, cache: Path, monkeypatch: pytest.MonkeyPa
         (gemm, gemm.Shape("float64", 8, 14, 2, False, row_stride=80)),
         (direct, direct.Shape("float32", 16, 1, 4, 2, 1)),
         (channelwise, channelwise.Shape("float32", 16, 4, 4, True)),
-        (correlate, correlate.Shape("float32", 16, 6, 4, 1, 2)),
+        (correlate, correlate.Shape("float32", 16, 14, 2, "positions", "channels")),
     ],
     ids=lambda part: getattr(part, "name", part.__name__ if hasattr(part, "__name__") else None),
 )

@@ -54,24 +54,28 @@ def test_a_wrong_size_is_caught(text, fields, binder, lie, monkeypatch: pytest.M
     assert (around[:1000] == 7).all() and (around[-1000:] == 7).all()
 
 
-def test_a_wrong_size_is_caught_in_the_weight_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = Problem.parse("conv,c3-5,x9x10,k3x3,p1")
+@pytest.mark.parametrize(
+    "text", ["conv,c3-5,x9x10,k3x3,p1", "conv,c20-50,x9x10,k3x3,p1", "conv,c40-40,x9x10,k3x3,p1,g40"]
+)
+def test_a_wrong_size_is_caught_in_the_weight_gradient(text, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem.parse(text)
     op, given = operation(problem), integers(problem)
-    bind = weight_pass._bind
+    bind = weight_pass.bind
 
     def lying(*arguments):
-        bound = bind(*arguments)
-        bound.header[correlate.FIELDS.place["in_y"]] += 3
-        return bound
+        shape, bound = bind(*arguments)
+        for side in ("left", "right"):
+            bound.header[correlate.FIELDS.place[f"{side}_size_y"]] += 3
+        return shape, bound
 
-    monkeypatch.setattr(weight_pass, "_bind", lying)
+    monkeypatch.setattr(weight_pass, "bind", lying)
     monkeypatch.setenv("TROUS_CHECK", "1")
-    weight_pass._bound.cache_clear()
+    weight_pass._ready.cache_clear()
     try:
         with pytest.raises(RuntimeError, match="left its arrays"):
             cpu.weight_grad(op, given.x, given.dy, given.w.clone())
     finally:
-        weight_pass._bound.cache_clear()
+        weight_pass._ready.cache_clear()
 
 
 def test_threads_follow_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:

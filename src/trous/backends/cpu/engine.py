@@ -29,6 +29,7 @@ _GENERATORS = (
     "gemm",
     "direct",
     "channelwise",
+    "panels",
     "correlate",
     "activations",
     "finishing",

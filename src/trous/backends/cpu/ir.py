@@ -400,30 +400,23 @@ class Function:
 
     # Vectors
 
-    def sum_lanes(self, vectors: Sequence[ll.Value]) -> ll.Value:
-        """One vector whose lane `v` is the sum of the lanes of `vectors[v]`, for at most as many vectors as lanes.
+    def transpose(self, vectors: Sequence[ll.Value]) -> list[ll.Value]:
+        """As many vectors as they have lanes, as a square matrix, with rows and columns exchanged.
 
-        Pairs are merged and added, half of either at a time, so that a sum costs three instructions.
+        Blocks of `width` lanes change places between vectors `width` apart, for every power of two.
         """
-        level, width = list(vectors), 1
-        while width < vectors[0].type.count:
-            if len(level) % 2:
-                level.append(level[-1])
-            level = [self._halves(a, b, width) for a, b in zip(level[::2], level[1::2], strict=True)]
+        square, lanes = list(vectors), len(vectors)
+        width = 1
+        while width < lanes:
+            low = [lane if not lane & width else lanes + lane - width for lane in range(lanes)]
+            high = [lane + width if not lane & width else lanes + lane for lane in range(lanes)]
+            picked = [ll.Constant(ll.VectorType(I32, lanes), index) for index in (low, high)]
+            for i in range(lanes):
+                if not i & width:
+                    pair = square[i], square[i + width]
+                    square[i], square[i + width] = (self.builder.shuffle_vector(*pair, index) for index in picked)
             width *= 2
-        return level[0]
-
-    def _halves(self, a: ll.Value, b: ll.Value, width: int) -> ll.Value:
-        """Sums of neighbouring stretches of `width` lanes, those of `a` and `b` in turn."""
-        lanes = a.type.count
-        picked = []
-        for half in (0, width):
-            index = []
-            for start in range(0, lanes, 2 * width):
-                index += [start + half + lane for lane in range(width)]
-                index += [lanes + start + half + lane for lane in range(width)]
-            picked.append(self.builder.shuffle_vector(a, b, ll.Constant(ll.VectorType(I32, lanes), index)))
-        return self.builder.fadd(*picked)
+        return square
 
     def splat(self, scalar: ll.Value, lanes: int) -> ll.Value:
         kind = ll.VectorType(scalar.type, lanes)
