@@ -93,7 +93,7 @@ def test_what_runs_together() -> None:
     with torch.no_grad():
         assert names(model.eval(), x) == together
     learning = [name if name in KNOWN else "norm" for name in names(model, x)]
-    expected = "run norm relu run_finished run norm tanh run norm run_finished run"
+    expected = "run norm relu run leaky_relu run norm tanh run norm run_finished run"
     assert learning == expected.split()
 
 
@@ -260,6 +260,26 @@ def test_what_is_not_folded(norm: Callable[[], nn.Module], dtype: torch.dtype) -
     ours = trous.accelerate(copy.deepcopy(layers))
     assert names(ours, x)[0] == "run"
     torch.testing.assert_close(trous.accelerate(layers)(x), expected)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid])
+def test_an_output_may_be_written_over_where_torch_allows_it(activation: type[nn.Module]) -> None:
+    layers = nn.Sequential(nn.Conv1d(3, 4, 3), activation())
+    x = torch.randn(2, 3, 9)
+
+    def gradient(model: nn.Module) -> torch.Tensor | None:
+        y = model(x)
+        y += 1
+        try:
+            return torch.autograd.grad(y.square().sum(), model[0].weight)[0]
+        except RuntimeError:
+            return None
+
+    expected = gradient(layers)
+    got = gradient(trous.accelerate(layers))
+    assert (got is None) == (expected is None) == (activation is not nn.LeakyReLU)
+    if got is not None:
+        torch.testing.assert_close(got, expected)
 
 
 @pytest.mark.parametrize("slopes", [1, 4])

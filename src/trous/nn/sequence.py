@@ -3,7 +3,7 @@
 The modules stay what and where they are. At each call the sequence looks which neighbours can run together, and runs
 all others as torch does. A convolution of trous takes along
 
-- the ReLU, LeakyReLU, Tanh or Sigmoid behind it, and where no gradient is asked for a PReLU of one slope;
+- the ReLU, Tanh or Sigmoid behind it, and where no gradient is asked for a LeakyReLU or a PReLU of one slope;
 - where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
   mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
   the weight in the place of one for each output, and a handful of small operators. A weight with more elements than the
@@ -58,7 +58,7 @@ class Fused(torch.nn.Sequential):
                 continue
             norm = modules[at] if _folds(layer, modules[at], input) else None
             at += norm is not None
-            activation = _activation(modules[at], input)
+            activation = _activation(modules[at], layer, input)
             at += activation is not None
             if norm is None and activation is None:
                 input = layer(input)
@@ -125,13 +125,15 @@ def _unseen(module: Any) -> bool:
     )
 
 
-def _activation(module: Any, input: Any) -> Activation:
-    """The activation that a module is, as `trous.conv` takes it; None for every other module."""
+def _activation(module: Any, layer: Any, input: Any) -> Activation:
+    """The activation that a module behind `layer` is, as `trous.conv` takes it; None for every other module."""
     name = _NAMES.get(type(module))
     if name is None or not _unseen(module):
         return None
     if name == "leaky_relu":
-        slope = module.negative_slope
+        # The gradient of the pass needs its output. So does that of torch's relu, tanh and sigmoid; its leaky_relu's
+        # needs the input, and the output may be written over.
+        slope = None if _learns(input, layer.weight, layer.bias) else module.negative_slope
     elif name == "prelu":
         slope = float(module.weight) if _is_one_number(module.weight, input) else None
     else:
@@ -153,8 +155,11 @@ def _is_one_number(weight: Tensor, input: Any) -> bool:
     )
 
 
-def _learns(*tensors: Tensor) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+def _learns(*tensors: Any) -> bool:
+    """Whether a gradient is asked for one of the tensors; what stands for a tensor in torch.fx may want one."""
+    if not torch.is_grad_enabled():
+        return False
+    return any(t is not None and (not isinstance(t, Tensor) or t.requires_grad) for t in tensors)
 
 
 def _folds(layer: Any, norm: Any, input: Any) -> bool:

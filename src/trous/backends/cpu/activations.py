@@ -1,8 +1,8 @@
 """Activations as vector code, and how a kernel applies them to finished sums on their way into the output.
 
-No branches and no calls of a mathematics library. relu is one instruction for a vector, leaky_relu three. tanh is 25 and
-sigmoid 28 with AVX-512 in float32, six more in float64, one of them a division: some 10 cycles more than relu for 16
-numbers of float32.
+No branches and no calls of a mathematics library. relu is one instruction for a vector, leaky_relu three. tanh is 25
+and sigmoid 28 with AVX-512 in float32, six more in float64, one of them a division: some 10 cycles more than relu for
+16 numbers of float32.
 
 tanh and sigmoid come from one reduction: `t = k*ln2 + r` with `|r| <= ln2/2`, where `k` is rounded by adding a number
 so large that its last bit is worth 1, and `p = exp(r) - 1` from its Taylor series, cut off below half a unit in the
