@@ -17,8 +17,12 @@ import torch
 from compare import assert_close, assert_identical
 from trous.arrays import empty, is_channels_last
 from trous.backends import Operation, loops, name_of
+from trous.backends.cpu import target
 from trous.plan.padding import conv_padding, transposed_padding
 from trous.problem import Problem
+
+#: The instruction sets of this machine whose vectors differ. What AMX adds has tests of its own.
+INSTRUCTION_SETS = tuple(name for name in target.available() if name != "amx")
 
 #: Edge cases that chance seldom draws, each with what it is for.
 HAND_PICKED: tuple[Problem, ...] = tuple(

@@ -12,6 +12,7 @@ import pytest
 
 from problems import (
     HAND_PICKED,
+    INSTRUCTION_SETS,
     Arrays,
     Results,
     assert_all_close,
@@ -31,7 +32,6 @@ from trous.problem import Problem, random_problems
 
 SEED, COUNT = 2026, 3000
 ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")))
-INSTRUCTION_SETS = target.available()
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from problems import assert_all_identical, integers, operation, run, torch_results
+from problems import INSTRUCTION_SETS, assert_all_identical, integers, operation, run, torch_results
 from trous.backends import cpu
 from trous.backends.cpu import dense, forward_pass, rows, target
 from trous.backends.cpu.run import threads
@@ -55,7 +55,7 @@ def _no_work_is_too_small_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trous.backends.cpu.run.SMALL", 0)
 
 
-@pytest.mark.parametrize("instruction_set", target.available())
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 @pytest.mark.parametrize(
     ("family", "text"), [(family, text) for family, texts in FAMILIES.items() for text in texts], ids=lambda part: part
 )

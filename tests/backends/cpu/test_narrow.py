@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from problems import INSTRUCTION_SETS
 from trous.backends.cpu import engine, target
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.target import Target
@@ -39,7 +40,7 @@ def copied(x: np.ndarray, y: np.ndarray, *kernel) -> np.ndarray:
 
 @pytest.mark.parametrize("lanes", ["one", "all"])
 @pytest.mark.parametrize("element", DTYPES)
-@pytest.mark.parametrize("instruction_set", target.available())
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 class TestConversions:
     def test_every_number_is_read(self, instruction_set: str, element: str, lanes: str) -> None:
         with target.use(instruction_set):

@@ -33,6 +33,10 @@ _GENERATORS = (
     "correlate",
     "activations",
     "finishing",
+    "amx",
+    "amx_inputs",
+    "amx_weights",
+    "amx_dense",
     "engine",
 )
 

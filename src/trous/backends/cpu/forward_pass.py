@@ -10,7 +10,7 @@ from typing import Any
 from trous import settings
 from trous.arrays import address, dtype_name, wide
 from trous.arrays import strides as strides_of
-from trous.backends.cpu import channelwise, dense, direct, engine, finishing, gemm, rows
+from trous.backends.cpu import amx_dense, amx_pass, channelwise, dense, direct, engine, finishing, gemm, rows
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, Prepared
 from trous.backends.cpu.tables import Strides
@@ -20,7 +20,7 @@ from trous.backends.operation import Operation
 
 #: Families whose kernels finish sums as they store them (`activations.Finish`): their `bind` takes the epilogue last.
 #: Over the output of the others it is a pass of its own.
-FUSING: frozenset[ModuleType] = frozenset()
+FUSING: frozenset[ModuleType] = frozenset({amx_dense})
 
 
 def forward(
@@ -107,13 +107,17 @@ def _choice(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
 ) -> tuple[ModuleType, Any, Bound]:
     """The family of kernels that suits, the shape to compile and the rest bound."""
-    family, bind = _family(operation, strides)
+    family, bind = _family(operation, strides, element, target)
     arguments = (operation, strides, element, target, checked)
     return family, *(bind(*arguments, epilogue) if family in FUSING else bind(*arguments))
 
 
-def _family(operation: Operation, strides: Strides) -> tuple[ModuleType, Callable[..., tuple[Any, Bound]]]:
-    """Dense, unless groups have few channels and rows can be read in place."""
+def _family(
+    operation: Operation, strides: Strides, element: str, target: Target
+) -> tuple[ModuleType, Callable[..., tuple[Any, Bound]]]:
+    """On matrix tiles where they pay; dense, unless groups have few channels and rows can be read in place."""
+    if amx_pass.fits(operation, strides, element, target):
+        return amx_dense, amx_pass.bind
     if rows.fits_direct(operation, strides):
         return direct, rows.bind_direct
     if rows.fits_channelwise(operation, strides):

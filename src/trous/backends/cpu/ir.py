@@ -18,8 +18,14 @@ from trous.backends.cpu.narrow import STORED, narrow, widen
 I1, I32, I64 = ll.IntType(1), ll.IntType(32), ll.IntType(64)
 POINTER = ll.PointerType()
 #: Types of the values that code computes with, and their sizes. 16-bit floats are float32 everywhere but in memory.
-ELEMENTS = {"float32": ll.FloatType(), "float64": ll.DoubleType(), "int64": I64} | dict.fromkeys(STORED, ll.FloatType())
-BYTES = {"float32": 4, "float64": 8, "int64": 8} | dict.fromkeys(STORED, 4)
+ELEMENTS = {
+    "float32": ll.FloatType(),
+    "float64": ll.DoubleType(),
+    "int64": I64,
+    "int16": ll.IntType(16),  # 16-bit floats as they lie in memory
+    **dict.fromkeys(STORED, ll.FloatType()),
+}
+BYTES = {"float32": 4, "float64": 8, "int64": 8, "int16": 2} | dict.fromkeys(STORED, 4)
 
 
 class Int:
@@ -66,6 +72,10 @@ class Int:
 
     def __lshift__(self, other: Any) -> Int:
         return self._binary(other, "shl")
+
+    def __rshift__(self, other: Any) -> Int:
+        """Of the bits, zeros coming in from above."""
+        return self._binary(other, "lshr")
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -182,6 +192,10 @@ class Array:
     def _pointer(self, index: Int) -> ll.Value:
         return self.fn.builder.gep(self.base, [index.value], source_etype=self._stored)
 
+    def pointer(self, index: Any) -> ll.Value:
+        """Where an element lies, whether it exists or not."""
+        return self._pointer(self.fn.number(index) + self.offset)
+
     def _place(self, index: Any, lanes: int = 1) -> ll.Value:
         """Pointer to `lanes` elements; in checked code to a spare place when they are not all inside."""
         whole = self.fn.number(index) + self.offset
@@ -262,7 +276,7 @@ class Array:
 
     def prefetch(self, index: Any) -> None:
         """Ask for an element that will soon be read; it need not exist."""
-        place = self._pointer(self.fn.number(index) + self.offset)
+        place = self.pointer(index)
         levels = [ll.Constant(I32, n) for n in (0, 3, 1)]  # to read, near, as data
         self.fn.call("llvm.prefetch.p0", ll.VoidType(), [place, *levels])
 
@@ -438,6 +452,10 @@ class Function:
         """Bits of an integer as a vector of conditions."""
         word = self.builder.trunc(bits.value, ll.IntType(lanes))
         return self.builder.bitcast(word, ll.VectorType(I1, lanes))
+
+    def shuffle(self, a: ll.Value, b: ll.Value, lanes: Sequence[int]) -> ll.Value:
+        """The named lanes of `a`, and of `b` from the number of lanes of `a` on."""
+        return self.builder.shuffle_vector(a, b, ll.Constant(ll.VectorType(I32, len(lanes)), list(lanes)))
 
     def all_set(self, mask: ll.Value) -> Int:
         """Whether every lane of a mask is set."""

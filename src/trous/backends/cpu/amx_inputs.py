@@ -1,0 +1,148 @@
+"""The window of inputs that `amx_dense` multiplies: copied plane by plane, zeros where the image has ended.
+
+`along_positions`: `[pair of channels][step][2]`, from memory in which steps are neighbours (or near); else
+`[step][channel]`, from memory in which channels are. Other memory is copied number by number.
+"""
+
+from __future__ import annotations
+
+import llvmlite.ir as ll
+
+from trous.backends.cpu.amx import in_pairs
+from trous.backends.cpu.header import Kernel
+from trous.backends.cpu.ir import Array, Int
+
+#: Record of the table of planes: offsets along z, y, x of its first step, its first step's place in the window.
+PLANE = 4
+
+_I16 = ll.IntType(16)
+
+
+class Window:
+    """The copying code. `step`: elements between neighbouring steps, or channels; 0 if they are far apart."""
+
+    def __init__(self, kernel: Kernel, along_positions: bool, step: int):
+        self.k, self.fn = kernel, kernel.fn
+        self.along_positions, self.step = along_positions, step
+        self.x, self.planes = kernel.array("x", "int16"), kernel.array("planes", "int64")
+        self.part, self.masks = kernel.part("window", "int16"), kernel.part("masks", "int64")
+        self.per_step = self.fn.number(2) if along_positions else kernel.window_pitch
+
+    def clear_rest(self) -> None:
+        """Zeros for the channels that fill up a tile. (Along channels every copy writes them.)"""
+        k, fn = self.k, self.fn
+        if self.along_positions:
+            used = (k.in_channels + 1) // 2
+            with fn.loop(used * k.window_pitch, k.pairs * k.window_pitch, 32) as place:
+                self.part.set_vector(place, ll.Constant(ll.VectorType(_I16, 32), None))
+
+    def fill(self, n: Int, group: Int, z: Int, y: Int, x: Int, rows: Int, columns: Int) -> None:
+        """The window of `rows x columns` steps whose first reads at `(z, y, x)` with offset 0."""
+        k, fn = self.k, self.fn
+        source = self.x.at(n * k.x_n + group * k.x_group)
+        height, width = rows + k.plane_rows - k.rows_each, columns + k.pitch - k.columns_each
+        with fn.loop(0, k.planes_count) as number:
+            plane = self.planes.at(number * PLANE)
+            at_z, at_y, at_x = z + plane[0], y + plane[1], x + plane[2]
+            low = fn.min((fn.max(0 - at_x, 0) + k.down_x - 1) // k.down_x, width)
+            high = fn.min((fn.max(k.in_x - at_x, 0) + k.down_x - 1) // k.down_x, width)
+            inside_z = (at_z >= 0) & (at_z < k.in_z)
+            origin = source.at(at_z * k.x_z + at_x * k.x_x)
+            if self.along_positions:
+                if self.step:
+                    self.find_masks(low, high, width)
+                with fn.loop(0, (k.in_channels + 1) // 2) as pair, fn.loop(0, height) as row:
+                    line, stop = self.line(origin, inside_z, at_y + row * k.down_y, high)
+                    target = self.part.at(pair * k.window_pitch + (plane[3] + row * k.pitch) * 2)
+                    self.copy_pair(line.at(pair * 2 * k.x_c), pair, target, low, stop, width)
+            else:
+                with fn.loop(0, height) as row:
+                    line, stop = self.line(origin, inside_z, at_y + row * k.down_y, high)
+                    target = self.part.at((plane[3] + row * k.pitch) * k.window_pitch)
+                    self.copy_steps(line, target, low, stop, width)
+
+    @property
+    def lanes(self) -> int:
+        """Steps of a vector, as many as are picked from one 64-bit mask."""
+        return 32 if self.step <= 2 else 16
+
+    def find_masks(self, low: Int, high: Int, width: Int) -> None:
+        """`masks[vector][part]`: the inputs of a row's vectors that exist; the same in every row of a plane."""
+        fn, step, lanes = self.fn, self.step, self.lanes
+        with fn.loop(0, width, lanes) as place:
+            first, last = (low - place) * step, (high - place) * step - (step - 1)
+            for n in range(step):
+                mask = fn.bits(first - n * lanes, last - n * lanes, lanes)
+                self.masks[place // lanes * step + n] = mask
+
+    def line(self, origin: Array, inside_z: Int, y: Int, high: Int) -> tuple[Array, Int]:
+        """A row of inputs, and the end of the steps in it that are inside: 0 if the row is not."""
+        fn, k = self.fn, self.k
+        inside = inside_z & (y >= 0) & (y < k.in_y)
+        return origin.at(y * k.x_y), fn.choose(inside, high, 0)
+
+    def copy_pair(self, line: Array, pair: Int, target: Array, low: Int, high: Int, width: Int) -> None:
+        """A row of two channels, in pairs."""
+        k, fn, step = self.k, self.fn, self.step
+        both = fn.choose(pair * 2 + 1 < k.in_channels, -1, 0)
+        if step == 0:
+            with fn.loop(0, width) as place:
+                inside = (place >= low) & (place < high)
+                source = line.at(place * k.down_x * k.x_x)
+                for channel, present in enumerate((inside, inside & both.differs(0))):
+                    self.copy_one(source.at(k.x_c * channel), target, place * 2 + channel, present)
+            return
+        zeros = ll.Constant(ll.VectorType(_I16, 32), None)
+        lanes = self.lanes
+        with fn.either(high > 0) as (then, otherwise):
+            with then, fn.loop(0, width, lanes) as place:
+                masks = [self.masks[place // lanes * step + n] for n in range(step)]
+                values = []
+                for channel, present in enumerate((fn.number(-1), both)):
+                    row = line.at(place * step + k.x_c * channel)
+                    parts = [row.masked(n * lanes, fn.mask(m & present, lanes)) for n, m in enumerate(masks)]
+                    values.append(self.picked(parts))
+                for n, value in enumerate(in_pairs(fn, *values)):
+                    target.set_vector(place * 2 + n * 32, value)
+            with otherwise, fn.loop(0, width, 16) as place:
+                target.set_vector(place * 2, zeros)
+
+    def picked(self, parts: list[ll.Value]) -> ll.Value:
+        """Every `step`-th lane of vectors that lie behind each other."""
+        fn, step = self.fn, self.step
+        if step == 1:
+            return parts[0]
+        lanes = parts[0].type.count
+        places = [lane * step for lane in range(lanes)]
+        result = parts[0]
+        for number, part in enumerate(parts):
+            held = [place // lanes == number for place in places]
+            lane = [place % lanes + (lanes if number else 0) for place in places]
+            keep = [lane[i] if held[i] else i for i in range(lanes)]
+            result = fn.shuffle(result, part, keep)
+        return result
+
+    def copy_steps(self, line: Array, target: Array, low: Int, high: Int, width: Int) -> None:
+        """All channels of a row's steps."""
+        k, fn = self.k, self.fn
+        channels = k.k_tiles * k.k_width
+        with fn.loop(0, width) as place:
+            inside = (place >= low) & (place < high)
+            source, kept = line.at(place * k.down_x * k.x_x), target.at(place * k.window_pitch)
+            if self.step == 1:
+                present = fn.choose(inside, k.in_channels, 0)
+                with fn.loop(0, channels, 32) as channel:
+                    mask = fn.mask(fn.bits(0, present - channel, 32), 32)
+                    kept.set_vector(channel, source.masked(channel, mask))
+            else:
+                with fn.loop(0, channels) as channel:
+                    present = inside & (channel < k.in_channels)
+                    self.copy_one(source.at(channel * k.x_c), kept, channel, present)
+
+    def copy_one(self, source: Array, target: Array, index: Int, present: Int) -> None:
+        """One number, or zero."""
+        with self.fn.either(present) as (then, otherwise):
+            with then:
+                target[index] = source[0]
+            with otherwise:
+                target[index] = ll.Constant(_I16, 0)

@@ -1,0 +1,111 @@
+"""The panels of weights that `amx_dense` multiplies: tiles of 16 output channels, for every tap and tile of inputs.
+
+Weights lie with their kernel indices side by side, in whatever order of channels. 16 of them for each of 32 channels
+are read and transposed in registers; then every kernel index has its row of a tile. `weight_at` tells, for each
+kernel index, where its first tile begins; what no tap uses goes to a place of its own that nobody reads.
+"""
+
+from __future__ import annotations
+
+import llvmlite.ir as ll
+
+from trous.backends.cpu.amx import ROWS, in_pairs, transpose
+from trous.backends.cpu.header import Kernel
+from trous.backends.cpu.ir import I32, Array, Int
+
+_WORDS, _HALVES = ll.VectorType(I32, ROWS), ll.VectorType(ll.IntType(16), 2 * ROWS)
+#: Numbers in a row of a tile, and in a tile.
+ROW, TILE = 2 * ROWS, 2 * ROWS * ROWS
+
+
+class Panels:
+    """Panels `[block][kernel index's tap][tile of inputs][tile of outputs][row][2 x 16]`.
+
+    A row belongs to an output channel and holds inputs (`along_positions`), or to a pair of inputs and holds output
+    channels in pairs.
+    """
+
+    def __init__(self, kernel: Kernel, rows_are_channels: bool, tiles: int, contiguous: bool):
+        self.k, self.fn = kernel, kernel.fn
+        self.rows_are_channels, self.tiles, self.contiguous = rows_are_channels, tiles, contiguous
+        self.w = kernel.array("w", "int16")
+        self.at, self.source = kernel.array("weight_at", "int64"), kernel.array("weight_from", "int64")
+        self.part = kernel.part("panels", "int16")
+
+    def clear(self) -> None:
+        """Zeros where packing leaves holes. Rows and columns of channels that do not exist need none: their sums are
+        not stored."""
+        k, fn = self.k, self.fn
+        with fn.loop(0, k.holes * k.blocks_each * k.panel_block, ROW) as place:
+            self.part.set_vector(place, ll.Constant(_HALVES, None))
+
+    def pack(self, group: Int, block: Int, place: Int) -> None:
+        """The panel of one block of a group's output channels, as the panel of number `place`."""
+        k, fn = self.k, self.fn
+        channel = block * k.block_channels
+        channels = fn.min(k.block_channels, k.out_channels - channel)
+        source, panel = self.w.at(group * k.w_group + channel * k.w_out), self.part.at(place * k.panel_block)
+        if not self.contiguous:
+            self.pack_one_by_one(source, panel, channels)
+        elif self.rows_are_channels:
+            self.pack_rows_of_channels(source, panel, channels)
+        else:
+            self.pack_rows_of_inputs(source, panel, channels)
+
+    def pack_one_by_one(self, source: Array, panel: Array, channels: Int) -> None:
+        k, fn = self.k, self.fn
+        with fn.loop(0, channels) as channel, fn.loop(0, k.in_channels) as number:
+            tile, inner = number // k.k_width * (self.tiles * TILE), number % k.k_width
+            if self.rows_are_channels:
+                place = tile + channel * ROW + inner
+            else:
+                place = tile + channel // ROWS * TILE + inner // 2 * ROW + channel % ROWS * 2 + inner % 2
+            weights = source.at(channel * k.w_out + number * k.w_in)
+            with fn.loop(0, k.kernel) as index:
+                panel[self.at[index] + place] = weights[self.source[index]]
+
+    def pack_rows_of_channels(self, source: Array, panel: Array, channels: Int) -> None:
+        k, fn = self.k, self.fn
+        # One channel after another: where inputs lie far apart, their lines are read while they are in the cache.
+        with fn.loop(0, k.k_tiles) as tile, fn.loop(0, channels) as channel, fn.loop(0, k.kernel, ROWS) as index:
+            line = source.at(channel * k.w_out + index)
+            rows = []
+            for pair in range(ROWS):
+                number = tile * k.k_width + 2 * pair
+                rows.append(self.read_pair(line.at(number * k.w_in), number, index, fn.number(-1)))
+            place = tile * (self.tiles * TILE) + channel * ROW
+            self.keep(panel.at(place), index, rows, None)
+
+    def pack_rows_of_inputs(self, source: Array, panel: Array, channels: Int) -> None:
+        k, fn = self.k, self.fn
+        with fn.loop(0, channels, ROWS) as first, fn.loop(0, k.pairs) as pair:
+            tile, row = 2 * pair // k.k_width, 2 * pair % k.k_width // 2
+            place = tile * (self.tiles * TILE) + first // ROWS * TILE + row * ROW
+            mask = fn.mask(fn.bits(0, (channels - first) * 2, ROW), ROW)
+            with fn.loop(0, k.kernel, ROWS) as index:
+                rows = []
+                for channel in range(ROWS):
+                    line = source.at((first + channel) * k.w_out + 2 * pair * k.w_in + index)
+                    present = fn.choose(first + channel < channels, -1, 0)
+                    rows.append(self.read_pair(line, 2 * pair, index, present))
+                self.keep(panel.at(place), index, rows, mask)
+
+    def read_pair(self, line: Array, number: Int, index: Int, present: Int) -> ll.Value:
+        """Weights of 16 kernel indices for inputs `number` and the next, in pairs, as 32-bit words."""
+        k, fn = self.k, self.fn
+        some = fn.bits(0, k.kernel - index, ROWS) & present
+        values = []
+        for n in range(2):
+            mask = some & fn.choose(number + n < k.in_channels, -1, 0)
+            values.append(line.at(k.w_in * n).masked(0, fn.mask(mask, ROWS)))
+        return fn.builder.bitcast(in_pairs(fn, *values)[0], _WORDS)
+
+    def keep(self, panel: Array, index: Int, rows: list[ll.Value], mask: ll.Value | None) -> None:
+        """Each kernel index' row to its tile."""
+        fn = self.fn
+        for n, column in enumerate(transpose(fn, rows)):
+            value = fn.builder.bitcast(column, _HALVES)
+            if mask is None:
+                panel.set_vector(self.at[index + n], value)
+            else:
+                panel.set_masked(self.at[index + n], value, mask)
