@@ -118,6 +118,38 @@ def test_one_rounding_of_real_data(text: str) -> None:
     assert (places > 0).float().mean() < 0.01
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"conv_transpose,{kind}{last},bf16"
+        for last in ("", ",last")
+        for kind in (
+            "c56-1,x20x30,k9x9,s3,p4,op2",
+            "c20-3,x9,k3,s2,p1,op1,bias",
+            "c20-2,x5x4x6,k3x3x3,s2,p1",
+            "c40-24,x9x10,k3x3,s2",
+        )
+    ],
+)
+def test_nan_and_inf_reach_exactly_the_outputs_whose_taps_see_them(text: str, value: float, wanted: None) -> None:
+    """Phases that share a tile have zeros for weights where others have taps."""
+    problem = Problem.parse(text)
+    given = integers(problem)
+    clean = forward(problem, given)
+    assert kernel(problem, given).startswith("amx")
+    x = given.x.clone()
+    place = tuple((n - 1) // 2 for n in x.shape)
+    x[place] = value
+    mark = torch.zeros_like(given.x)
+    mark[place] = 1
+    seen = torch_results(problem, given._replace(x=mark, w=given.w.abs(), bias=None).map(lambda a: a.float())).y > 0
+    got = forward(problem, given._replace(x=x))
+    assert 0 < seen.float().mean() < 1
+    assert torch.equal(~torch.isfinite(got), seen)
+    assert torch.equal(got[~seen], clean[~seen])
+
+
 @pytest.mark.parametrize("last", ["", ",last"])
 @pytest.mark.parametrize(
     "epilogue", [Epilogue("relu"), Epilogue("leaky_relu", slope=0.25), Epilogue("relu", residual=True)]

@@ -6,7 +6,7 @@ which a tap reads one: the residues of a stride, and what a far dilation leaves 
 rows of a plane, `p = row*pitch + x`; sums of the steps behind the end of a row are not stored.
 
 A product has two tiles of 16 steps, and `tiles` of 16 output channels, each the sum over taps and tiles of input
-channels. Where few channels leave a tile empty, all phases of a transposed layer share it (`Shape` does not know).
+channels. Where few channels leave a tile empty, all phases of a transposed layer share it.
 
 - `along_positions` (channels-first): `C[channel][step] += weight[channel][input] * window[input pair][step]`.
 - else (channels-last): `C[step][channel] += window[step][input] * weight[input pair][channel]`.
@@ -26,13 +26,13 @@ from trous.backends.cpu.amx import ROWS, Tiles, rounded_pair
 from trous.backends.cpu.amx_inputs import Window
 from trous.backends.cpu.amx_weights import TILE, Panels
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import Int, Variable
+from trous.backends.cpu.ir import Array, Int, Variable
 from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records of the tables: taps, one for each tile of input channels (place in the panel, place in the window, offsets
 #: along z, y, x), live taps (the first two), groups of phases (first part, part after the last, first store, store
-#: after the last), stores (phases along z, y, x, first row of sums).
-TAP, LIVE, GROUP, STORE = 5, 2, 4, 4
+#: after the last), stores (phases along z, y, x, first row of sums, rows to that of the next phase).
+TAP, LIVE, GROUP, STORE = 5, 2, 4, 5
 #: Steps of a product.
 STEPS = 2 * ROWS
 
@@ -41,7 +41,7 @@ FIELDS = Fields(
         *("groups", "batch", "in_channels", "out_channels", "rows_each", "columns_each", "windows_y", "windows_x"),
         *("windows", "planes_count", "plane_rows", "pitch", "window_pitch", "k_tiles", "k_width"),
         *("block_channels", "blocks", "blocks_each", "panel_block", "holes", "kernel", "pairs"),
-        *("phase_pitch", "group_count", "part_count", "sums_pitch", "tile_rows", "slope"),
+        *("group_count", "part_count", "sums_pitch", "tile_rows", "slope"),
         *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x", "y_n", "y_c", "y_z", "y_y", "y_x"),
@@ -62,6 +62,7 @@ class Shape:
     along_positions: bool
     tiles: int  #: of output channels in a product
     interleaved: int  #: phases of the last axis that are stored together
+    shared: bool  #: all phases share tiles, so that phases without a tap where others have one multiply by zero
     step: int  #: elements between neighbours along the copied direction, as `tiles.near` has them
     contiguous_w: bool  #: weights of one pair of channels lie side by side
     contiguous_y: bool
@@ -70,7 +71,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.contiguous_w, self.contiguous_y, self.checked))
+        flags = "".join("01"[flag] for flag in (self.shared, self.contiguous_w, self.contiguous_y, self.checked))
         way = "positions" if self.along_positions else "channels"
         return f"amx_{way}{self.epilogue.word}_{self.tiles}_p{self.interleaved}_x{self.step}_{flags}"
 
@@ -95,7 +96,7 @@ class _Dense:
         )
         self.sums = k.part("sums", "float32")
         self.live, self.live_at = k.part("live", "int64"), k.part("live_at", "int64")
-        self.window = Window(k, shape.along_positions, shape.step)
+        self.window = Window(k, shape.along_positions, shape.step, watched=shape.shared)
         self.panels = Panels(k, shape.along_positions, shape.tiles, shape.contiguous_w)
         self.tiles = Tiles(self.fn)
 
@@ -126,7 +127,9 @@ class _Dense:
                     self.window.fill(n, group, mz * k.down_z, my * k.down_y, mx * k.down_x, rows, columns)
                     filled.set(group)
                 y = n * k.y_n + group * k.out_channels * k.y_c
-                with fn.loop(0, k.group_count) as number:
+                # Zero times infinity is not zero: such windows are multiplied phase by phase.
+                start = self.window.strange.get() if self.shape.shared else fn.number(0)
+                with fn.loop(start, start + 1 if self.shape.shared else k.group_count) as number:
                     phases = self.phase_groups.at(number * GROUP)
                     with fn.loop(0, (rows - 1) * k.pitch + columns, STEPS) as position:
                         with fn.loop(phases[0], phases[1]) as part:
@@ -216,12 +219,12 @@ class _Dense:
                 with fn.when((y < k.out_y) & (low < high)):
                     line = place + y * k.y_y + x * k.y_x
                     if self.shape.along_positions:
-                        self.store_positions(line, low, high, k.out_x - x, record[3], first_bias, count)
+                        self.store_positions(line, low, high, k.out_x - x, record, first_bias, count)
                     else:
                         high = fn.min(high, (fn.max(k.out_x - x, 0) + k.up_x - 1) // k.up_x)
                         self.store_channels(line, low, high, record[3], first_bias, count)
 
-    def store_positions(self, line: Int, low: Int, high: Int, left: Int, first: Int, bias: Int, count: Int) -> None:
+    def store_positions(self, line: Int, low: Int, high: Int, left: Int, record: Array, bias: Int, count: Int) -> None:
         """Rows of sums, `low .. high` of their steps, to neighbours; `left` outputs fit behind step 0."""
         k, fn, phases = self.k, self.fn, self.shape.interleaved
         step = k.y_x if phases > 1 else k.y_x * k.up_x
@@ -235,7 +238,7 @@ class _Dense:
             results = []
             for half in range(2):
                 sums = [
-                    self.sums.vector((first + k.phase_pitch * phase + channel) * STEPS + half * ROWS, ROWS)
+                    self.sums.vector((record[3] + record[4] * phase + channel) * STEPS + half * ROWS, ROWS)
                     for phase in range(phases)
                 ]
                 results += fn.interleave([fn.builder.fadd(value, added) for value in sums])

@@ -10,22 +10,28 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.amx import in_pairs
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Int
+from trous.backends.cpu.ir import Array, Int, Variable
 
 #: Record of the table of planes: offsets along z, y, x of its first step, its first step's place in the window.
 PLANE = 4
 
 _I16 = ll.IntType(16)
+#: The exponent of a bfloat16.
+_EXPONENT = 0x7F80
 
 
 class Window:
-    """The copying code. `step`: elements between neighbouring steps, or channels; 0 if they are far apart."""
+    """The copying code. `step`: elements between neighbouring steps, or channels; 0 if they are far apart.
 
-    def __init__(self, kernel: Kernel, along_positions: bool, step: int):
+    A `watched` window tells in `strange` whether it holds any NaN or infinity: 1 or 0.
+    """
+
+    def __init__(self, kernel: Kernel, along_positions: bool, step: int, watched: bool):
         self.k, self.fn = kernel, kernel.fn
         self.along_positions, self.step = along_positions, step
         self.x, self.planes = kernel.array("x", "int16"), kernel.array("planes", "int64")
         self.part, self.masks = kernel.part("window", "int16"), kernel.part("masks", "int64")
+        self.watched, self.strange = watched, Variable(self.fn, 0)
         self.per_step = self.fn.number(2) if along_positions else kernel.window_pitch
 
     def clear_rest(self) -> None:
@@ -39,6 +45,7 @@ class Window:
     def fill(self, n: Int, group: Int, z: Int, y: Int, x: Int, rows: Int, columns: Int) -> None:
         """The window of `rows x columns` steps whose first reads at `(z, y, x)` with offset 0."""
         k, fn = self.k, self.fn
+        self.strange.set(0)
         source = self.x.at(n * k.x_n + group * k.x_group)
         height, width = rows + k.plane_rows - k.rows_each, columns + k.pitch - k.columns_each
         with fn.loop(0, k.planes_count) as number:
@@ -103,6 +110,7 @@ class Window:
                     parts = [row.masked(n * lanes, fn.mask(m & present, lanes)) for n, m in enumerate(masks)]
                     values.append(self.picked(parts))
                 for n, value in enumerate(in_pairs(fn, *values)):
+                    self.watch(value)
                     target.set_vector(place * 2 + n * 32, value)
             with otherwise, fn.loop(0, width, 16) as place:
                 target.set_vector(place * 2, zeros)
@@ -133,16 +141,30 @@ class Window:
                 present = fn.choose(inside, k.in_channels, 0)
                 with fn.loop(0, channels, 32) as channel:
                     mask = fn.mask(fn.bits(0, present - channel, 32), 32)
-                    kept.set_vector(channel, source.masked(channel, mask))
+                    value = source.masked(channel, mask)
+                    self.watch(value)
+                    kept.set_vector(channel, value)
             else:
                 with fn.loop(0, channels) as channel:
                     present = inside & (channel < k.in_channels)
                     self.copy_one(source.at(channel * k.x_c), kept, channel, present)
 
+    def watch(self, value: ll.Value) -> None:
+        """Note a NaN or an infinity: the numbers whose exponent has all bits set."""
+        if self.watched:
+            b, lanes = self.fn.builder, getattr(value.type, "count", 0)
+            ones = ll.Constant(value.type, [_EXPONENT] * lanes if lanes else _EXPONENT)
+            found = b.icmp_unsigned("==", b.and_(value, ones), ones)
+            if lanes:
+                found = b.not_(self.fn.all_set(b.not_(found)).value)
+            self.strange.set(self.fn.choose(Int(self.fn, found), 1, self.strange.get()))
+
     def copy_one(self, source: Array, target: Array, index: Int, present: Int) -> None:
         """One number, or zero."""
         with self.fn.either(present) as (then, otherwise):
             with then:
-                target[index] = source[0]
+                value = source[0]
+                self.watch(value)
+                target[index] = value
             with otherwise:
                 target[index] = ll.Constant(_I16, 0)

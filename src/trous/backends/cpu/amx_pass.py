@@ -70,6 +70,7 @@ def bind(
         along_positions=layout.along_positions,
         tiles=layout.tiles,
         interleaved=layout.interleaved,
+        shared=layout.merged,
         step=layout.step,
         contiguous_w=layout.contiguous_w,
         contiguous_y=not layout.along_positions or layout.interleaved > 1 or strides.y[-1] * axes[2].plan.up == 1,
@@ -100,7 +101,6 @@ def bind(
         "holes": int(layout.merged or not layout.contiguous_w),
         "kernel": kernel_indices,
         "pairs": layout.k_tiles * layout.k_width // 2,
-        "phase_pitch": layout.phase_pitch,
         "group_count": len(layout.phase_groups),
         "part_count": len(layout.parts),
         "sums_pitch": STEPS if layout.along_positions else layout.sums_rows,
@@ -236,32 +236,33 @@ class _Layout:
     def block_channels(self) -> int:
         return self.outs if self.merged else self.tiles * ROWS
 
-    @property
-    def phase_pitch(self) -> int:
-        """Rows of sums from one phase to the next."""
-        return self.block_channels
-
     @cached_property
     def parts(self) -> list[_Part]:
         if self.merged:
-            return [_Part(0, tuple(self.taps.phases))]
-        return [_Part(i % self.interleaved * self.phase_pitch, (p,)) for i, p in enumerate(self.taps.phases)]
+            # Each phase by itself too, for windows in which a zero among the weights would make a NaN.
+            alone = [_Part((i + 1) * self.tiles * ROWS, (p,)) for i, p in enumerate(self.taps.phases)]
+            return [_Part(0, tuple(self.taps.phases)), *alone]
+        return [_Part(i % self.interleaved * self.tiles * ROWS, (p,)) for i, p in enumerate(self.taps.phases)]
 
     @cached_property
-    def stores(self) -> list[tuple[int, int, int, int]]:
-        pitch = self.phase_pitch if self.merged else 0
-        return [(*p, i * pitch) for i, p in enumerate(self.taps.phases) if i % self.interleaved == 0]
+    def stores(self) -> list[tuple[int, int, int, int, int]]:
+        rows, first = self.tiles * ROWS, list(enumerate(self.taps.phases))[:: self.interleaved]
+        if not self.merged:
+            return [(*p, 0, rows) for _, p in first]
+        shared = [(*p, i * self.outs, self.outs) for i, p in first]
+        return shared + [(*p, (i + 1) * rows + i * self.outs, rows + self.outs) for i, p in first]
 
     @cached_property
     def phase_groups(self) -> list[tuple[int, int, int, int]]:
         if self.merged:
-            return [(0, 1, 0, len(self.stores))]
+            half = len(self.stores) // 2
+            return [(0, 1, 0, half), (1, len(self.parts), half, 2 * half)]
         each = self.interleaved
         return [(i * each, i * each + each, i, i + 1) for i in range(len(self.stores))]
 
     @property
     def sums_rows(self) -> int:
-        return self.tiles * ROWS if self.merged else self.interleaved * self.tiles * ROWS
+        return self.tiles * ROWS * (len(self.parts) if self.merged else self.interleaved)
 
     def _phase_taps(self, phase: tuple[int, int, int]) -> Iterator[tuple[Tap, Tap, Tap]]:
         lists = [
@@ -325,7 +326,8 @@ class _Layout:
         windows = others * ceil(self.steps[1] / window.rows) * ceil(self.steps[2] / window.columns)
         products = ceil(((window.rows - 1) * window.pitch + window.columns) / STEPS)
         blocks = ceil(self.outs / self.block_channels)
-        summed = sum(len(self._offsets(part.phases)) for part in self.parts) * self.k_tiles * blocks
+        parts = self.parts[:1] if self.merged else self.parts
+        summed = sum(len(self._offsets(part.phases)) for part in parts) * self.k_tiles * blocks
         # With one tile of channels, loading is slower than multiplying; so it is where every row of a tile lies on two
         # cache lines.
         each = (2.0 * self.tiles if self.tiles > 1 else 3.0) * PRODUCT
@@ -384,8 +386,10 @@ def _tap_tables(layout: _Layout, window: _Window) -> tuple[list, list[int], np.n
     weight_at = np.full(ceil(indices / ROWS) * ROWS, -1, np.int64)
     for part in layout.parts:
         offsets = layout._offsets(part.phases)
-        number = {found: listed + i for i, found in enumerate(offsets)}
-        for i, phase in enumerate(part.phases):
+        if not layout.merged or part.row == 0:
+            number = {found: listed + i for i, found in enumerate(offsets)}
+            listed += len(offsets)
+        for i, phase in enumerate(part.phases if not layout.merged or part.row == 0 else ()):
             row = i * layout.block_channels * (ROW if layout.along_positions else 2)
             if not layout.along_positions:
                 row = row // ROW * TILE + row % ROW
@@ -398,7 +402,6 @@ def _tap_tables(layout: _Layout, window: _Window) -> tuple[list, list[int], np.n
             for _, row in groupby(offsets, key=lambda o: o[:2])
             for tile, o in product(range(layout.k_tiles), list(row))
         ]
-        listed += len(offsets)
         starts.append(len(taps))
     unused = weight_at < 0
     weight_at[unused] = listed * step
