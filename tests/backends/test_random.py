@@ -5,8 +5,8 @@ A failing test is named by its problem, `conv,c3-4,x9,k3,...`, which is all that
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -27,6 +27,7 @@ from problems import (
 from trous.backends import BACKENDS, Operation, cpu, loops, name_of, tensors
 from trous.backends.cpu import run as cpu_run
 from trous.backends.cpu import target
+from trous.backends.cpu.pool import Pool
 from trous.backends.cpu.run import threads
 from trous.problem import Problem, random_problems
 
@@ -49,16 +50,16 @@ def assert_cpu_identical(op: Operation, given: Arrays, expected: Results, instru
 def test_two_threads_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the comparison below calls two threads."""
     problem = Problem.parse("conv,n2,c8-16,x20x20,k3x3")
-    scratch, seen = cpu_run._scratch, set()
+    share, shared = Pool.run, []
 
-    def recording(size: int) -> int:
-        seen.add(threading.get_ident())
-        return scratch(size)
+    def recording(pool: Pool, *arguments: Any) -> None:
+        shared.append((pool.size, arguments[-1]))
+        share(pool, *arguments)
 
-    monkeypatch.setattr(cpu_run, "_scratch", recording)
+    monkeypatch.setattr(Pool, "run", recording)
     with threads(2):
         run(cpu, operation(problem), integers(problem))
-    assert len(seen) == 2
+    assert shared and all(size >= 2 and count == 2 for size, count in shared)
 
 
 @pytest.mark.parametrize("problem", ALL, ids=str)

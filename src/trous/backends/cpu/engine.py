@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -37,13 +38,17 @@ _GENERATORS = (
     "amx_inputs",
     "amx_weights",
     "amx_dense",
+    "sharing",
     "engine",
 )
 
 _DIGEST = hashlib.sha256().digest_size
 
 _lock = threading.Lock()
-_loaded: dict[str, tuple[Callable[..., None], object]] = {}  # function, and what keeps its code alive
+_loaded: dict[str, Callable[..., None]] = {}
+
+#: The C type of kernels.
+KERNEL = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (2 + POINTER_COUNT), ctypes.c_int64, ctypes.c_int64)
 
 
 def cache_folder() -> Path | None:
@@ -57,11 +62,11 @@ def cache_folder() -> Path | None:
     return Path(base) / "trous"
 
 
-def function(name: str, target: Target, build: Callable[[], str]) -> Callable[..., None]:
-    """The compiled kernel `name`, whose IR `build` gives; from memory's or the disk's cache if it was made before."""
+def function(name: str, target: Target, build: Callable[[], str], kind: Any = KERNEL) -> Callable[..., None]:
+    """The compiled function `name`, whose IR `build` gives; from memory's or the disk's cache if it was made before."""
     key = f"{name}-{target.name}-{_fingerprint()}"
     if key in _loaded:
-        return _loaded[key][0]
+        return _loaded[key]
     path = None if (folder := cache_folder()) is None else folder / f"{key}.o"
     with _lock:
         code = _read(path)
@@ -69,8 +74,8 @@ def function(name: str, target: Target, build: Callable[[], str]) -> Callable[..
             code = compile_object(build(), target)
             _write(path, code)
         if key not in _loaded:
-            _loaded[key] = _load(key, name, code)
-        return _loaded[key][0]
+            _loaded[key] = _load(key, name, code, kind)
+        return _loaded[key]
 
 
 def compile_object(text: str, target: Target) -> bytes:
@@ -112,11 +117,16 @@ def _jit() -> llvm.LLJIT:
     return llvm.create_lljit_compiler()
 
 
-def _load(key: str, name: str, code: bytes) -> tuple[Callable[..., None], object]:
+def _load(key: str, name: str, code: bytes, kind: Any) -> Callable[..., None]:
     tracker = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name).add_current_process().link(_jit(), key)
-    pointers = [ctypes.c_void_p] * (2 + POINTER_COUNT)
-    kind = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64, ctypes.c_int64)
-    return kind(tracker[name]), tracker
+    found: Callable[..., None] = kind(tracker[name])
+    found.tracker = tracker  # type: ignore[attr-defined] # keeps the code where it is
+    return found
+
+
+def code_address(function: Any) -> int:
+    """Where the code of a ctypes function lies."""
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,9 @@ import numpy as np
 
 from trous import settings
 from trous.arrays import address, strides
+from trous.backends.cpu.engine import code_address
 from trous.backends.cpu.header import POINTER_COUNT, POINTERS, Fields
+from trous.backends.cpu.pool import pool
 from trous.errors import TrousError
 
 
@@ -40,8 +41,9 @@ class Bound:
         return cls(fields, fields.pack(numbers | addresses), tables, items, scratch)
 
 
-#: Below so many multiply-adds a second thread costs more than it saves.
-SMALL = 1 << 20
+#: Up to so many multiply-adds a call stays on one thread. To share it costs some 5 microseconds, and 30 more pass until
+#: a worker that sleeps is awake; this is 25 microseconds of work for a dense kernel and several times that for others.
+SMALL = 1 << 21
 
 _local = threading.local()
 
@@ -70,19 +72,6 @@ def threads(count: int) -> Iterator[None]:
         yield
 
 
-def _share(kernel: Callable[..., None], header: int, bound: Bound, pointers: tuple[int, ...], workers: int) -> None:
-    """Run all work items on several threads; which of them does which has no influence on the result."""
-    edges = [bound.items * i // workers for i in range(workers + 1)]
-
-    def part(i: int) -> None:
-        kernel(header, _scratch(bound.scratch), *pointers, edges[i], edges[i + 1])
-
-    others = [_pool(workers).submit(part, i) for i in range(1, workers)]
-    part(0)
-    for other in others:
-        other.result()
-
-
 def items_wanted(each: int) -> int:
     """`each` items of work for every core; how the work is cut has no influence on the result."""
     return each * _cores()
@@ -99,22 +88,13 @@ def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, i
 
 
 def _scratch(size: int) -> int:
-    """Address of at least `size` bytes of this thread's own memory, on a cache line."""
-    kept, at, _ = getattr(_local, "scratch", (0, 0, None))
+    """Address of at least `size` bytes of the calling thread's own memory, on a cache line."""
+    kept, at, _ = getattr(_local, "scratch", (-1, 0, None))
     if kept < size:
         memory = np.empty(size + 64, np.uint8)
         at = (address(memory) + 63) // 64 * 64
         _local.scratch = size, at, memory
     return at
-
-
-@lru_cache(maxsize=4)
-def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers - 1, thread_name_prefix="trous")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @lru_cache(maxsize=1)
@@ -128,9 +108,13 @@ Layout = tuple[tuple[int, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A kernel with all that its calls share, ready for pointers. Calls at the same time do not disturb each other."""
+    """A kernel with all that its calls share, ready for pointers. Calls at the same time do not disturb each other.
+
+    Which thread does what has no influence on the result.
+    """
 
     kernel: Callable[..., None]
+    code: int  #: its address
     bound: Bound
     header: int  #: its address
     multiplications: int
@@ -154,15 +138,17 @@ class Prepared:
                 bound.header[bound.fields.place[name]] = number
         zeros = _zeros(layouts["bias"][0][0]) if "bias" in layouts else None
         no_bias = 0 if zeros is None else address(zeros)
-        return cls(kernel, bound, address(bound.header), multiplications, zeros, no_bias, breach)
+        return cls(kernel, code_address(kernel), bound, address(bound.header), multiplications, zeros, no_bias, breach)
 
     def __call__(self, x: int, w: int, bias: int, residual: int, y: int) -> None:
         """Run on the arrays at these addresses; 0 for none."""
-        bound, bias = self.bound, bias or self.no_bias
-        if self.multiplications > SMALL and (workers := min(thread_count(), bound.items)) > 1:
-            _share(self.kernel, self.header, bound, (x, w, bias, residual, y), workers)
+        items, size, bias = self.bound.items, self.bound.scratch, bias or self.no_bias
+        if self.multiplications > SMALL and (threads := min(thread_count(), items)) > 1:
+            team = pool(threads)
+            scratch = _scratch(size * team.size)
+            team.run(self.code, self.header, scratch, size, (x, w, bias, residual, y), items, threads)
         else:
-            self.kernel(self.header, _scratch(bound.scratch), x, w, bias, residual, y, 0, bound.items)
+            self.kernel(self.header, _scratch(size), x, w, bias, residual, y, 0, items)
         if self.breach is not None and self.breach[0]:
             self.breach[0] = 0
             raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")

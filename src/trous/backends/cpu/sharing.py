@@ -1,0 +1,168 @@
+"""Generated code by which threads share the items of a call.
+
+The caller opens a job, wakes the workers and works along. Items are cut into chunks, and whoever is free takes the next
+one, so that a thread which is held up, or has not even woken, holds nothing up but the chunk it is at. When all chunks
+are done the caller returns. A worker looks out for another job for a while, then sleeps.
+
+- A late worker cannot get into a job that is being set up: the count of chunks left is written last, and what else
+  belongs to a job is read only by who has taken a chunk of it, before whose end the job cannot end.
+- No sleeper is forgotten: a thread says that it sleeps before it looks for the last time, and whoever has news for it
+  looks whether it sleeps after giving them. These are atomic and in one order for all threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.ir as ll
+
+from trous.backends.cpu.header import POINTER_COUNT
+from trous.backends.cpu.ir import I32, I64, POINTER, Function, Int, Variable
+
+#: Places in the block of a job; what several threads write has a cache line of its own. Chunks left, chunks done,
+#: whether the caller sleeps and whether there is a job; what belongs to the job, its arrays last; the caller's lock and
+#: the functions of locks.
+LEFT, DONE, CALLER_SLEEPS, BUSY = 0, 8, 16, 24
+CHUNKS, ITEMS, KERNEL, HEADER, SCRATCH, SIZE, ARRAYS = range(32, 39)
+CALLER_LOCK, ACQUIRE, RELEASE = 48, 49, 50
+JOB_LENGTH = 56
+#: Places in the block of a worker: whether it sleeps, its lock, its job and its number; the caller is number 0.
+SLEEPS, LOCK, JOB, NUMBER = 0, 1, 2, 3
+WORKER_LENGTH = 8
+#: Rounds of looking for a job, or for the end of one, before a thread sleeps: some 20 microseconds, about what it takes
+#: to wake it. Layers that follow each other at once then find the workers awake.
+PATIENCE = 400
+
+#: Arguments of `launch`, integers all: job, kernel, header, scratch memory and how much of it each thread has, items,
+#: chunks, a table of workers, how many of them to wake, and the kernel's arrays. `work` has one, the worker.
+LAUNCH_ARGUMENTS = 9 + POINTER_COUNT
+
+
+def build_launch(name: str, has_pause: bool) -> str:
+    """LLVM IR of the function that runs a job, or if there is one already, all items by itself."""
+    code = _Code(name, LAUNCH_ARGUMENTS, has_pause)
+    fn = code.fn
+    job, kernel, header, scratch, size, items, chunks, workers, count, *arrays = fn.arguments
+    with fn.either(code.exchange(job, BUSY, 1).equals(0)) as (free, taken):
+        with taken:
+            code.run(kernel, header, scratch, arrays, fn.number(0), items)
+        with free:
+            numbers = {CHUNKS: chunks, ITEMS: items, KERNEL: kernel, HEADER: header, SCRATCH: scratch, SIZE: size}
+            for place, number in (numbers | {ARRAYS + i: array for i, array in enumerate(arrays)}).items():
+                code.write(job, place, number)
+            code.exchange(job, DONE, 0)
+            code.exchange(job, LEFT, chunks)
+            with fn.loop(0, count) as i:
+                code.wake(job, code.read(workers + i * 8, 0), SLEEPS, LOCK)
+            code.take_chunks(job, fn.number(0))
+            code.wait(lambda: code.look(job, DONE).differs(chunks), job, job, CALLER_SLEEPS, CALLER_LOCK)
+            code.exchange(job, BUSY, 0)
+    return code.finish()
+
+
+def build_work(name: str, has_pause: bool) -> str:
+    """LLVM IR of a worker's endless function."""
+    code = _Code(name, 1, has_pause)
+    fn = code.fn
+    (worker,) = fn.arguments
+    job, number = code.read(worker, JOB), code.read(worker, NUMBER)
+    with fn.repeat(lambda: fn.number(0).equals(0)):
+        code.take_chunks(job, number)
+        code.wait(lambda: code.look(job, LEFT) <= 0, job, worker, SLEEPS, LOCK)
+    return code.finish()
+
+
+class _Code:
+    """A function of integers alone, blocks of numbers among them as addresses: what other threads write into them must
+    not be taken for known."""
+
+    def __init__(self, name: str, arguments: int, has_pause: bool):
+        self.module = ll.Module(name)
+        self.fn = Function(self.module, name, pointers=0, integers=arguments)
+        self.has_pause = has_pause
+
+    def take_chunks(self, job: Int, thread: Int) -> None:
+        """Work until no chunk is left."""
+        fn = self.fn
+        left = Variable(fn, self.add(job, LEFT, -1))
+        with fn.repeat(lambda: left.get() > 0):
+            chunks, items = self.read(job, CHUNKS), self.read(job, ITEMS)
+            begin, end = (items - self.remaining(items, number, chunks) for number in (left.get(), left.get() - 1))
+            scratch = self.read(job, SCRATCH) + thread * self.read(job, SIZE)
+            arrays = [self.read(job, ARRAYS + i) for i in range(POINTER_COUNT)]
+            self.run(self.read(job, KERNEL), self.read(job, HEADER), scratch, arrays, begin, end)
+            done = self.add(job, DONE, 1) + 1
+            with fn.when(done.equals(chunks)):
+                self.wake(job, job, CALLER_SLEEPS, CALLER_LOCK)
+            left.set(self.add(job, LEFT, -1))
+
+    def run(self, kernel: Int, header: Int, scratch: Int, arrays: Sequence[Int], begin: Int, end: Int) -> None:
+        pointers = [self.pointer(address) for address in (header, scratch, *arrays)]
+        self.call(kernel, ll.VoidType(), [*pointers, begin.value, end.value])
+
+    def remaining(self, items: Int, left: Int, chunks: Int) -> Int:
+        """Items that so many chunks leave over: ever smaller chunks, so that threads end at the same time."""
+        squares = chunks * chunks
+        return (items * left * left + squares - 1) // squares
+
+    def wait(self, must_wait: Callable[[], Int], job: Int, thread: Int, sleeps: int, lock: int) -> None:
+        """Look a number of times, then sleep until woken, while `must_wait`. The places are those of the thread."""
+        fn = self.fn
+        with fn.repeat(must_wait):
+            rounds = Variable(fn, 0)
+            with fn.repeat(lambda: (rounds.get() < PATIENCE) & must_wait()):
+                if self.has_pause:
+                    fn.call("llvm.x86.sse2.pause", ll.VoidType(), [])
+                rounds.set(rounds.get() + 1)
+            with fn.when(must_wait()):
+                self.exchange(thread, sleeps, 1)
+                asleep = Variable(fn, 1)
+                with fn.either(must_wait()) as (then, otherwise):
+                    with then:
+                        pass
+                    with otherwise:  # up again, unless somebody has just called
+                        asleep.set(fn.number(1) - self.exchange(thread, sleeps, 0))
+                with fn.when(asleep.get().differs(0)):
+                    held = self.pointer(self.read(thread, lock))
+                    self.call(self.read(job, ACQUIRE), I32, [held, ll.Constant(I32, 1)])
+
+    def wake(self, job: Int, thread: Int, sleeps: int, lock: int) -> None:
+        """Call a thread, if it sleeps."""
+        with self.fn.when(self.exchange(thread, sleeps, 0).differs(0)):
+            self.call(self.read(job, RELEASE), ll.VoidType(), [self.pointer(self.read(thread, lock))])
+
+    def call(self, code: Int, returns: ll.Type, arguments: list[ll.Value]) -> None:
+        kind = ll.FunctionType(returns, [argument.type for argument in arguments])
+        self.fn.builder.call(self.fn.builder.inttoptr(code.value, kind.as_pointer()), arguments)
+
+    def pointer(self, address: Int) -> ll.Value:
+        return self.fn.builder.inttoptr(address.value, POINTER)
+
+    def place(self, block: Int, place: int) -> ll.Value:
+        return self.pointer(block + 8 * place)
+
+    def read(self, block: Int, place: int) -> Int:
+        return Int(self.fn, self.fn.builder.load(self.place(block, place), typ=I64))
+
+    def write(self, block: Int, place: int, number: Int) -> None:
+        self.fn.builder.store(number.value, self.place(block, place))
+
+    def look(self, block: Int, place: int) -> Int:
+        """Read what other threads may be writing."""
+        return Int(self.fn, self.fn.builder.load_atomic(self.place(block, place), "seq_cst", 8, typ=I64))
+
+    def exchange(self, block: Int, place: int, number: Any) -> Int:
+        return self._at_once("xchg", block, place, number)
+
+    def add(self, block: Int, place: int, number: int) -> Int:
+        """Returns what was there before."""
+        return self._at_once("add", block, place, number)
+
+    def _at_once(self, operation: str, block: Int, place: int, number: Any) -> Int:
+        value = self.fn.number(number).value
+        return Int(self.fn, self.fn.builder.atomic_rmw(operation, self.place(block, place), value, "seq_cst"))
+
+    def finish(self) -> str:
+        self.fn.finish()
+        return str(self.module)
