@@ -10,7 +10,7 @@ from typing import Any
 from trous import settings
 from trous.arrays import address, dtype_name, wide
 from trous.arrays import strides as strides_of
-from trous.backends.cpu import amx_dense, amx_pass, channelwise, dense, direct, engine, finishing, gemm, rows
+from trous.backends.cpu import amx_dense, amx_pass, channelwise, dense, engine, finishing, gemm, rows, strip_plan, strips
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, Prepared
 from trous.backends.cpu.tables import Strides
@@ -20,7 +20,7 @@ from trous.backends.operation import Operation
 
 #: Families whose kernels finish sums as they store them (`activations.Finish`): their `bind` takes the epilogue last.
 #: Over the output of the others it is a pass of its own.
-FUSING: frozenset[ModuleType] = frozenset({amx_dense})
+FUSING: frozenset[ModuleType] = frozenset({amx_dense, strips})
 
 
 def forward(
@@ -115,11 +115,11 @@ def _choice(
 def _family(
     operation: Operation, strides: Strides, element: str, target: Target
 ) -> tuple[ModuleType, Callable[..., tuple[Any, Bound]]]:
-    """On matrix tiles where they pay; dense, unless groups have few channels and rows can be read in place."""
+    """On matrix tiles where they pay; dense, unless groups have few output channels."""
     if amx_pass.fits(operation, strides, element, target):
         return amx_dense, amx_pass.bind
-    if rows.fits_direct(operation, strides):
-        return direct, rows.bind_direct
+    if strip_plan.fits(operation, strides, element, target):
+        return strips, strip_plan.bind
     if rows.fits_channelwise(operation, strides):
         return channelwise, rows.bind_channelwise
     return gemm, dense.bind

@@ -270,14 +270,15 @@ class Array:
         without one."""
         return self.element in STORED and lanes < 16
 
-    def spread(self, index: Any, stride: int, mask: ll.Value) -> ll.Value:
+    def spread(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
         """`masked` for neighbours, `gather` for others."""
-        return self.masked(index, mask) if stride == 1 else self.gather(index, stride, mask)
+        neighbours = isinstance(stride, int) and stride == 1
+        return self.masked(index, mask) if neighbours else self.gather(index, stride, mask)
 
-    def prefetch(self, index: Any) -> None:
-        """Ask for an element that will soon be read; it need not exist."""
+    def prefetch(self, index: Any, near: int = 3) -> None:
+        """Ask for an element that will soon be read, into the first (3) or second (2) cache; it need not exist."""
         place = self.pointer(index)
-        levels = [ll.Constant(I32, n) for n in (0, 3, 1)]  # to read, near, as data
+        levels = [ll.Constant(I32, n) for n in (0, near, 1)]  # to read, as data
         self.fn.call("llvm.prefetch.p0", ll.VoidType(), [place, *levels])
 
     def gather(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
@@ -437,6 +438,28 @@ class Function:
         one = self.builder.insert_element(ll.Constant(kind, ll.Undefined), scalar, ll.Constant(I32, 0))
         zeros = ll.Constant(ll.VectorType(I32, lanes), [0] * lanes)
         return self.builder.shuffle_vector(one, ll.Constant(kind, ll.Undefined), zeros)
+
+    def zeros(self, element: str, lanes: int) -> ll.Constant:
+        return ll.Constant(ll.VectorType(ELEMENTS[element], lanes), None)
+
+    def transpose(self, vectors: Sequence[ll.Value]) -> list[ll.Value]:
+        """As many vectors as they have lanes: lane `l` of vector `v` becomes lane `v` of vector `l`.
+
+        Blocks of ever more lanes change places between pairs of vectors, two instructions a pair.
+        """
+        result, lanes = list(vectors), vectors[0].type.count
+        kind = ll.VectorType(I32, lanes)
+        width = 1
+        while width < lanes:
+            first = [lane if lane & width == 0 else lanes + lane - width for lane in range(lanes)]
+            second = [lane + width if lane & width == 0 else lanes + lane for lane in range(lanes)]
+            for v in range(lanes):
+                if v & width == 0:
+                    a, b = result[v], result[v + width]
+                    result[v] = self.builder.shuffle_vector(a, b, ll.Constant(kind, first))
+                    result[v + width] = self.builder.shuffle_vector(a, b, ll.Constant(kind, second))
+            width *= 2
+        return result
 
     def lane_numbers(self, lanes: int) -> ll.Constant:
         return ll.Constant(ll.VectorType(I64, lanes), list(range(lanes)))

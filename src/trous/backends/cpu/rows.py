@@ -1,4 +1,4 @@
-"""Binding of the kernels that walk the output row by row, `direct` and `channelwise`: when they fit, their tables."""
+"""Binding of the `channelwise` kernel: when it fits, its tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from trous.backends.cpu import channelwise, direct
+from trous.backends.cpu import channelwise
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.live import ENTRY, LIVE
 from trous.backends.cpu.run import Bound, scratch_parts
@@ -21,60 +21,6 @@ from trous.plan import BoundAxis
 CHANNELS, STEPS, ROWS = 4, 4, 16
 #: Reach of the taps along a row times their number, up to which masks are made for the ends of a row.
 MASKS = 1 << 20
-
-
-def fits_direct(operation: Operation, strides: Strides) -> bool:
-    """Few output channels in a group, a kernel that is not huge, and rows whose neighbours are adjacent."""
-    axis = operation.bound.axes[-1].plan
-    return (
-        operation.out_channels // operation.groups <= CHANNELS
-        and axis.up <= STEPS
-        and axis.down <= STEPS
-        and strides.x[-1] == strides.y[-1] == 1
-        and (axis.offsets[-1] - axis.offsets[0]) * prod(len(a.offsets) for a in operation.bound.plan.axes) <= MASKS
-    )
-
-
-def bind_direct(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
-) -> tuple[direct.Shape, Bound]:
-    rows = operation.out_channels // operation.groups
-    taps = Taps(operation, strides, fold=False, lanes=rows)
-    lanes = target.lanes(BYTES[element])
-    interleaved = taps.axes[2].plan.up
-    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
-    # Sums fit the registers beside one weight of each channel and a vector loaded.
-    most = max(1, (target.registers - 2 - rows) // (rows * interleaved))
-    vectors = min(most, 4)
-    shape = direct.Shape(element, lanes, rows, vectors, interleaved, taps.axes[2].plan.down, checked)
-    row_vectors = ceil(steps[2] / lanes)
-    head, tail = _inner_vectors(taps.axes[2], row_vectors, vectors, lanes)
-    numbers = _row_numbers(taps, operation) | {
-        "groups": operation.groups,
-        "in_channels": operation.in_channels // operation.groups,
-        "row_vectors": row_vectors,
-        "slot_count": len(taps.slots),
-        "head": head,
-        "tail": tail,
-        "phases": len(taps.phases) // interleaved,
-        "y_group": rows * strides.y[1],
-        "y_c": strides.y[1],
-    }
-    tables, parts = _tap_tables(taps, interleaved)
-    parts["masks"] = ((row_vectors + 1 - tail + head) * len(taps.slots), 8)
-    scratch, places = scratch_parts(parts)
-    items = operation.batch * operation.groups * steps[0] * numbers["row_parts"]
-    return shape, Bound.of(direct.FIELDS, numbers | places, tables, items, scratch)
-
-
-def _inner_vectors(axis: BoundAxis, row_vectors: int, block: int, lanes: int) -> tuple[int, int]:
-    """First and one after the last vector of a row, in whole blocks, that every live tap finds inside the row."""
-    first = max([axis.steps(tap).start for tap in axis.live_taps], default=0)
-    last = min([axis.steps(tap).stop for tap in axis.live_taps], default=0)
-    head = ceil(first / (lanes * block)) * block
-    # Whole vectors of strided steps read up to the step after their last.
-    tail = (last - (axis.plan.down > 1)) // (lanes * block) * block
-    return (head, tail) if head < tail <= row_vectors else (0, 0)
 
 
 def fits_channelwise(operation: Operation, strides: Strides) -> bool:
