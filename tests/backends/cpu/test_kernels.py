@@ -6,7 +6,7 @@ import pytest
 
 from problems import INSTRUCTION_SETS, assert_all_identical, integers, operation, run, torch_results
 from trous.backends import cpu
-from trous.backends.cpu import dense, forward_pass, rows, target
+from trous.backends.cpu import dense, forward_pass, strip_plan, target
 from trous.backends.cpu.run import threads
 from trous.backends.cpu.tables import Strides
 from trous.problem import Problem
@@ -29,9 +29,9 @@ FAMILIES = {
         "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,bias",
         "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,last",
         "conv,n70,c8-30,x3,k3,p1",  # many rows in one tile
-        "conv,c1-2,x3000,k2001,p1000",  # a kernel too long to be read in place
+        "conv,c1-2,x250000,k3,d120000,p120000",  # no strip of inputs fits the cache
     ),
-    "direct": (
+    "strips": (
         "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias",
         "conv,c7-21,x5x6x90,k3x3x3,p1,g7",
         "conv_transpose,c70-1,x9x100,k9x9,s3,p4,op2",
@@ -39,6 +39,17 @@ FAMILIES = {
         "conv_transpose,c9-9,x20x70,k4x8,s2x4,p1x2,g9",
         "conv,c5-5,x20x161,k3x4,s2x3,p2,d3,g5,bias",
         "conv,c1-2,x3000,k701,p350",
+        "conv,c1-2,x3000,k2001,p1000",
+        "conv,c3-3,x40x37,k31x31,p15,g3,bias",  # rows of every kind of class
+        "conv_transpose,c2-2,x30x17,k5x3,s7x2,p1,bias",  # phases without taps
+        "conv_transpose,c20-1,x9x7x20,k3x3x3,s2,p1,op1,bias",
+        "conv_transpose,c70-1,x9x100,k9x9,s3,p4,op2,last",  # staged from the other memory format
+        "conv_transpose,c70-3,x9x37,k9x9,s2,p4,op1,last,bias",
+        "conv,c20-2,x9x37x20,k3x3x3,p1,last,bias",
+        "conv,c21-2,x9x137,k5x5,s3,p1,last,bias",
+        "conv,c3-2,x9x37,k5x5,s4,p1,last,bias",
+        "conv,c30-3,x40x37,k5x3,s2x7,p1,bias",
+        "conv,n3,c90-1,x70x300,k3x3,p1",  # strips cut along every axis
     ),
     "channelwise": (
         "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",
@@ -85,9 +96,9 @@ def test_the_cases_reach_what_they_name() -> None:
     assert bound("conv_transpose,n2,c4-6,x40,k96,s32,g2,bias")["lane_extent"] == 1
 
 
-def test_rows_are_read_in_place_only_where_neighbours_are_adjacent() -> None:
+def test_strips_need_outputs_that_are_neighbours_along_a_row() -> None:
     problem = Problem.parse("conv,c4-4,x9x20,k3x3,g4")
     op, given = operation(problem), integers(problem)
-    assert rows.fits_direct(op, Strides.of(given.x, given.w, given.dy))
-    turned = given.x.transpose(2, 3).contiguous().transpose(2, 3)
-    assert not rows.fits_direct(op, Strides.of(turned, given.w, given.dy))
+    turned = given.dy.transpose(2, 3).contiguous().transpose(2, 3)
+    for y, fits in ((given.dy, True), (turned, False)):
+        assert strip_plan.fits(op, Strides.of(given.x, given.w, y), "float32", target.current()) is fits

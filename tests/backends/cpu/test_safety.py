@@ -13,7 +13,7 @@ import pytest
 from problems import integers, operation
 from trous import TrousError
 from trous.backends import cpu
-from trous.backends.cpu import correlate, dense, direct, forward_pass, gemm, rows, run, target, weight_pass
+from trous.backends.cpu import correlate, dense, forward_pass, gemm, run, strip_plan, strips, target, weight_pass
 from trous.backends.cpu.tables import Strides
 from trous.problem import Problem
 
@@ -23,7 +23,7 @@ from trous.problem import Problem
     [
         ("conv,c3-5,x9x10,k3x3,p1", gemm.FIELDS, (dense, "bind")),
         ("conv,c3-5,x9x10,k3x3,p1,g1", gemm.FIELDS, (dense, "bind")),
-        ("conv,c4-4,x9x10,k3x3,p1,g4", direct.FIELDS, (rows, "bind_direct")),
+        ("conv,c4-4,x9x10,k3x3,p1,g4", strips.FIELDS, (strip_plan, "bind")),
     ],
 )
 @pytest.mark.parametrize("lie", ["in_y", "out_y"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, prod
+from math import ceil
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import SLOT
 from trous.backends.operation import Operation
-from trous.plan import BoundAxis
 
 #: Output channels of a group up to which reading inputs in place beats copying them; phases stored side by side, or
 #: inputs stepped over, at most; output rows in one work item.

@@ -12,7 +12,7 @@ from trous.backends.cpu import strips
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
-from trous.backends.cpu.strip_tiles import Columns, Tile, choose, columns
+from trous.backends.cpu.strip_tiles import Columns, Pass, Tile, choose, columns, cycles
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import NEAR
@@ -32,7 +32,7 @@ GATHERED = 4
 
 @dataclass(frozen=True)
 class Cut:
-    """Strips: steps along z and y and blocks of columns in each, the extents of what they stage, and cycles to do so."""
+    """Strips: steps along z and y and vectors of columns in each, the extents of what they stage, and cycles to do so."""
 
     z: int
     y: int
@@ -86,16 +86,19 @@ def choice(operation: Operation, strides: Strides, element: str, target: Target)
         kind = "columns"
     elif strides.x[1] == 1 and ins > GATHERED:
         kind = "channels"
-    found = choose(taps.axes, ins, outs, lanes, target, whole=strides.y[-1] != 1)
-    if found is None:
+    axes = tuple(axis.plan for axis in taps.axes)
+    tile, across = choose(axes, ins, outs, target, whole=strides.y[-1] != 1), columns(axes[2])
+    if tile is None:
         return None
-    tile, cycles = found
     channels = ceil(ins / lanes) * lanes if kind == "channels" else ins
     maps = operation.batch * operation.groups
-    cuts = _cut(taps.axes, tile, channels, lanes, BYTES[element], ceil(items_wanted(ITEMS) / max(maps, 1)))
-    if cuts is None:
+    cut = _cut(taps.axes, tile, channels, lanes, BYTES[element], ceil(items_wanted(ITEMS) / max(maps, 1)))
+    if cut is None:
         return None
-    return Choice(taps, tile, columns(taps.axes[2]), kind, channels, cuts, maps * (cycles + cuts.cycles))
+    steps = _steps(taps.axes)
+    blocks = steps[0] * ceil(steps[1] / tile.height) * ceil(steps[2] / (tile.vectors * lanes)) * (outs // tile.outs)
+    total = maps * (blocks * cycles(tile, across, ins) + cut.cycles)
+    return Choice(taps, tile, across, kind, channels, cut, total)
 
 
 def _cut(axes: tuple[BoundAxis, ...], tile: Tile, channels: int, lanes: int, item: int, wanted: int) -> Cut | None:
@@ -103,12 +106,12 @@ def _cut(axes: tuple[BoundAxis, ...], tile: Tile, channels: int, lanes: int, ite
     z, y, x = axes
     steps = _steps(axes)
     reach = [_reach(axis) for axis in axes]
-    advance, width = tile.height * tile.spacing, tile.vectors * lanes
-    blocks = [steps[0], ceil(steps[1] / advance), ceil(steps[2] / width)]
+    advance = tile.height * tile.spacing
+    blocks = [steps[0], ceil(steps[1] / advance), ceil(ceil(steps[2] / lanes) / tile.vectors)]
     last = max((tap.offset // x.plan.down for tap in x.live_taps), default=0)
     best: Cut | None = None
     for across in _shares(blocks[2]):
-        pitch = ceil((across * width + max(last, 0) + _shift(x, lanes)) / lanes) * lanes
+        pitch = ceil((across * tile.vectors * lanes + max(last, 0) + _shift(x, lanes)) / lanes) * lanes
         for deep in _shares(blocks[0]):
             planes = (deep - 1) * z.plan.down + reach[0]
             for high in _shares(blocks[1]):
@@ -118,9 +121,9 @@ def _cut(axes: tuple[BoundAxis, ...], tile: Tile, channels: int, lanes: int, ite
                     continue
                 count = ceil(blocks[0] / deep) * ceil(blocks[1] / high) * ceil(blocks[2] / across)
                 each = 2.0 if size * item <= FIRST_LEVEL else 4.0
-                cycles = count * (size / lanes * each + 200) * max(1.0, wanted / count)
-                if best is None or cycles < best.cycles:
-                    best = Cut(deep, high * advance, across, planes, rows, pitch, cycles)
+                cost = count * (size / lanes * each + 200) * max(1.0, wanted / count)
+                if best is None or cost < best.cycles:
+                    best = Cut(deep, high * advance, across * tile.vectors, planes, rows, pitch, cost)
     return best
 
 
@@ -184,7 +187,7 @@ def bind(
         "groups": operation.groups,
         "strips_z": ceil(steps[0] / cut.z),
         "strips_y": ceil(steps[1] / cut.y),
-        "strips_x": ceil(steps[2] / (cut.x * tile.vectors * lanes)),
+        "strips_x": ceil(steps[2] / (cut.x * lanes)),
         "each_z": cut.z,
         "each_y": cut.y,
         "each_x": cut.x,
@@ -215,15 +218,25 @@ def _tables(
     taps, tile = chosen.taps, chosen.tile
     w_z, w_y, w_x = taps.strides.spatial("w")
     down = taps.axes[2].plan.down
-    columns = [members for _, members in chosen.across.inputs]
+    live = [{(tap.phase, tap.offset) for tap in axis.live_taps} for axis in taps.axes]
+    columns = [
+        [
+            (offset, kernels)
+            for offset, kernels in members
+            if any((phase, offset) in live[2] for phase in range(chosen.across.phases))
+        ]
+        for _, members in chosen.across.inputs
+    ]
     column_at, column_list = _joined(
         [[o % down * numbers["pitch"] + o // down + numbers["shift"] for o, _ in members] for members in columns]
     )
     row_lists: list[list[int]] = []
-    pass_list, tile_rows, weight_list = [], [], []
+    pass_list: list[tuple[int, int, int]] = []
+    tile_rows: list[tuple[int, int]] = []
+    weight_list: list[int] = []
     packed = 0
     for one in tile.passes:
-        classes = [dict(one.inputs).get(mask, ()) for mask in shape.row_masks]
+        classes = [_live_rows(one, mask, live, tile.spacing * numbers["down_y"]) for mask in shape.row_masks]
         for members in classes:
             row_lists.append(
                 [
@@ -257,6 +270,16 @@ def _tables(
         "weight_list": np.array(weight_list or [0], np.int64),
     }
     return tables, packed
+
+
+def _live_rows(one: Pass, mask: int, live: list[set[tuple[int, int]]], apart: int) -> list:
+    """The input rows of a class that some output row of it finds inside the image."""
+    rows = [row for index, row in enumerate(one.rows) if mask >> index & 1]
+    return [
+        (oz, oy, kernels)
+        for oz, oy, kernels in dict(one.inputs).get(mask, ())
+        if any((row.z, oz) in live[0] and (row.y, oy - row.number * apart) in live[1] for row in rows)
+    ]
 
 
 def _joined(lists: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from math import ceil
 
 from trous.backends.cpu.target import Target
-from trous.plan import BoundAxis
+from trous.plan import AxisPlan
 
 #: Most rows of one phase, and vectors of steps, in a tile; multiply-adds in the code of one tile.
-ROWS, VECTORS, CODE = 8, 6, 400
+ROWS, VECTORS, CODE = 4, 6, 250
 
-#: Channels whose inputs of a tile stay in the first-level cache until the next tile; cycles to fetch a line that did not.
+#: Channels whose inputs of a tile stay in the first-level cache until the next tile; cycles for a line that did not.
 NEAR_CHANNELS, LINE = 8, 2.5
 
-#: Offset and kernel index of a phase's live taps.
+#: Offset and kernel index of a phase's taps.
 Taps = tuple[tuple[int, int], ...]
 
 
@@ -58,67 +57,60 @@ class Tile:
 
 @dataclass(frozen=True)
 class Columns:
-    """For each set of phases of the last axis, as a bit mask, the offsets that feed it, with kernel indices by phase."""
+    """For each set of phases of the last axis, as a bit mask, the offsets that feed it with kernel indices by phase."""
 
     inputs: tuple[tuple[int, tuple[tuple[int, tuple[int, ...]], ...]], ...]
     phases: int
 
 
-def phase_taps(axis: BoundAxis) -> tuple[Taps, ...]:
-    """Live taps by phase."""
-    by_phase: list[list[tuple[int, int]]] = [[] for _ in range(axis.plan.up)]
-    for tap in axis.live_taps:
-        by_phase[tap.phase].append((tap.offset, tap.kernel))
-    return tuple(map(tuple, by_phase))
+def phase_taps(axis: AxisPlan) -> tuple[Taps, ...]:
+    """Offsets and kernel indices by phase."""
+    return tuple(tuple((tap.offset, tap.kernel) for tap in taps) for taps in axis.by_phase)
 
 
-def columns(axis: BoundAxis) -> Columns:
+@lru_cache(maxsize=256)
+def columns(axis: AxisPlan) -> Columns:
     found: dict[int, dict[int, int]] = {}
     for phase, taps in enumerate(phase_taps(axis)):
         for offset, kernel in taps:
             found.setdefault(offset, {})[phase] = kernel
     classes: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
     for offset, kernels in sorted(found.items()):
-        classes.setdefault(sum(1 << p for p in kernels), []).append((offset, tuple(kernels[p] for p in sorted(kernels))))
-    return Columns(tuple((mask, tuple(members)) for mask, members in sorted(classes.items())), axis.plan.up)
+        classes.setdefault(sum(1 << p for p in kernels), []).append(
+            (offset, tuple(kernels[p] for p in sorted(kernels)))
+        )
+    return Columns(tuple((mask, tuple(members)) for mask, members in sorted(classes.items())), axis.up)
 
 
-def choose(
-    axes: Sequence[BoundAxis], channels: int, outs: int, lanes: int, target: Target, whole: bool
-) -> tuple[Tile, float] | None:
-    """The tile that costs least, and its cost in cycles for one group; None if no tile fits the registers.
+@lru_cache(maxsize=256)
+def choose(axes: tuple[AxisPlan, ...], channels: int, outs: int, target: Target, whole: bool) -> Tile | None:
+    """The tile that costs least for each output; None if no tile fits the registers. It depends on no size, so that a
+    new one compiles nothing.
 
     `whole` keeps the output channels of a group in one tile.
     """
     z, y, x = axes
-    steps = [ceil(axis.output_size / axis.plan.up) for axis in axes]
     across = columns(x)
-    free = target.registers - 2
     best: tuple[float, Tile] | None = None
-    for height, spacing, passes in _walks(phase_taps(z), phase_taps(y), y.plan.down, steps[1]):
-        rows = len(passes[0].rows)
-        bases = steps[1] // (height * spacing) * spacing + min(spacing, steps[1] % (height * spacing))
+    for height, spacing, passes in _walks(phase_taps(z), phase_taps(y), y.down):
         for share in (outs,) if whole else (n for n in range(outs, 0, -1) if outs % n == 0):
             for vectors in range(1, VECTORS + 1):
-                sums = rows * across.phases * share * vectors
-                if sums + vectors > free or (vectors > 1 and (vectors - 1) * lanes >= steps[2]):
+                sums = len(passes[0].rows) * across.phases * share * vectors
+                if sums + vectors > target.registers - 2:
                     break
                 tile = Tile(height, spacing, vectors, share, passes)
-                blocks = steps[0] * bases * ceil(steps[2] / (lanes * vectors)) * (outs // share)
-                cycles, code = _cycles(tile, across, channels)
-                if (code <= CODE or best is None) and (best is None or blocks * cycles < best[0]):
-                    best = blocks * cycles, tile
-    return None if best is None else (best[1], best[0])
+                cost = cycles(tile, across, channels) / (height * vectors * share)
+                if (_code(tile, across) <= CODE or best is None) and (best is None or cost < best[0]):
+                    best = cost, tile
+    return None if best is None else best[1]
 
 
 @lru_cache(maxsize=256)
-def _walks(
-    z: tuple[Taps, ...], y: tuple[Taps, ...], down: int, steps: int
-) -> tuple[tuple[int, int, tuple[Pass, ...]], ...]:
+def _walks(z: tuple[Taps, ...], y: tuple[Taps, ...], down: int) -> tuple[tuple[int, int, tuple[Pass, ...]], ...]:
     """Heights and spacings that may pay, with all phases in one pass, those of one z in a pass, or one by one."""
     spacing = _spacing(y, down)
     found = []
-    for height in range(1, min(ROWS, steps) + 1 if spacing else 2):
+    for height in range(1, ROWS + 1 if spacing else 2):
         for together in _groupings(len(z), len(y)):
             passes = tuple(_pass(z, y, rows, height, (spacing or 1) * down) for rows in together)
             found.append((height, spacing or 1, passes))
@@ -141,9 +133,7 @@ def _groupings(z: int, y: int) -> Iterator[list[list[tuple[int, int]]]]:
         yield [[phase] for phase in phases]
 
 
-def _pass(
-    z: tuple[Taps, ...], y: tuple[Taps, ...], phases: list[tuple[int, int]], height: int, apart: int
-) -> Pass:
+def _pass(z: tuple[Taps, ...], y: tuple[Taps, ...], phases: list[tuple[int, int]], height: int, apart: int) -> Pass:
     rows = tuple(Row(a, b, number) for a, b in phases for number in range(height))
     found: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
     for index, row in enumerate(rows):
@@ -156,19 +146,24 @@ def _pass(
     return Pass(rows, tuple((mask, tuple(members)) for mask, members in sorted(classes.items())))
 
 
-def _cycles(tile: Tile, across: Columns, channels: int) -> tuple[float, int]:
-    """Cycles of one block of a tile for one input channel, and multiply-adds in its code."""
-    cycles, code = 0.0, 0
+def cycles(tile: Tile, across: Columns, channels: int) -> float:
+    """An estimate for one block of a tile, all passes."""
+    total = 0.0
     sums = len(tile.passes[0].rows) * across.phases * tile.outs * tile.vectors
     for phases, offsets in across.inputs:
-        for number, one in enumerate(tile.passes):
+        for one in tile.passes:
             for mask, rows in one.inputs:
                 uses = mask.bit_count() * phases.bit_count() * tile.outs
                 # Two loads and two multiply-adds a cycle; a vector load mostly crosses a cache line and counts double.
                 each = max(uses * tile.vectors, 1.7 * tile.vectors + uses + 1) / 2
-                cycles += len(offsets) * (len(rows) * each + 1.0)
-                code += uses * tile.vectors if number == 0 else 0
+                total += len(offsets) * (len(rows) * each + 1.0)
     if channels > NEAR_CHANNELS:
         lines = sum(len(rows) for one in tile.passes for _, rows in one.inputs) * (tile.vectors + 1)
-        cycles += LINE * lines
-    return channels * cycles + len(tile.passes) * (12 + 1.5 * sums), code
+        total += LINE * lines
+    return channels * total + len(tile.passes) * (12 + 1.5 * sums)
+
+
+def _code(tile: Tile, across: Columns) -> int:
+    """Multiply-adds in the code of a tile."""
+    rows = sum(mask.bit_count() for mask in tile.row_masks)
+    return rows * sum(mask.bit_count() for mask, _ in across.inputs) * tile.outs * tile.vectors

@@ -59,6 +59,11 @@ class Shape:
     epilogue: Epilogue = NOTHING
 
     @property
+    def narrow(self) -> int:
+        """Vectors of the blocks at the end of a row; 0 for none."""
+        return 2 if self.vectors > 2 else self.vectors // 2
+
+    @property
     def name(self) -> str:
         tile = f"{self.outs}x{self.rows}x{self.phases}x{self.vectors}x{self.lanes}"
         masks = "_".join("".join(f"{mask:x}." for mask in masks) for masks in (self.row_masks, self.column_masks))
@@ -77,9 +82,15 @@ class _Strips:
         self.k = k = Kernel(FIELDS, shape.name, shape.checked)
         self.fn = k.fn
         self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in ("x", "w", "bias", "y"))
-        self.pass_list, self.tile_rows, self.row_at, self.row_list, self.column_at, self.column_list, self.weight_list = (
-            k.array(name, "int64") for name in FIELDS.arrays[5:]
-        )
+        (
+            self.pass_list,
+            self.tile_rows,
+            self.row_at,
+            self.row_list,
+            self.column_at,
+            self.column_list,
+            self.weight_list,
+        ) = (k.array(name, "int64") for name in FIELDS.arrays[5:])
         self.weights = k.part("weights", shape.element)
         self.stage = Stage(k, shape.element, shape.lanes, shape.source, shape.step)
         self.staged = self.stage.memory
@@ -108,7 +119,7 @@ class _Strips:
 
     def strip(self, bx: Int, by: Int, bz: Int, group: Int, n: Int) -> Strip:
         k = self.k
-        column = bx * (k.each_x * (self.shape.vectors * self.shape.lanes))
+        column = bx * (k.each_x * self.shape.lanes)
         return Strip(self.x.at(n * k.x_n + group * k.x_group), bz * k.each_z, by * k.each_y, column)
 
     def count_on(self, digits: list[Variable], sizes: tuple[Int, ...]) -> None:
@@ -137,8 +148,8 @@ class _Strips:
     def compute(self, strip: Strip, following: Strip, group: Int, n: Int) -> None:
         k, fn, shape = self.k, self.fn, self.shape
         y = self.y.at(n * k.y_n + group * k.y_group)
-        width = shape.vectors * shape.lanes
-        columns = fn.min(k.each_x, (k.steps_x - strip.column + (width - 1)) // width)
+        columns = fn.min(k.each_x, (k.steps_x - strip.column + (shape.lanes - 1)) // shape.lanes)
+        whole = (columns + (shape.vectors - shape.narrow - 1)) // shape.vectors * shape.vectors
         with (
             fn.loop(0, fn.min(k.each_y, k.steps_y - strip.y), k.advance) as first,
             fn.loop(0, fn.min(k.each_z, k.steps_z - strip.z)) as z,
@@ -151,12 +162,15 @@ class _Strips:
             channel = outs * shape.outs
             ahead = self.ahead(following, z, row)
             fetched = fn.choose((number + outs).equals(0), k.height, 0)
-            with fn.loop(0, columns) as block:
-                step = block * width
-                tile = self.sums(group, channel)
-                self.sum_taps(tile, source.at(step), weights, number, ahead.at(step * k.down_x * k.x_x), fetched)
-                place = (strip.z + z) * k.up_z, (strip.y + row) * k.up_y, strip.column + step
-                self.store(tile, y.at(channel * k.y_c), place, number)
+            for vectors, start, stop in ((shape.vectors, fn.number(0), whole), (shape.narrow, whole, columns)):
+                if not vectors:
+                    continue
+                with fn.loop(start, stop, vectors) as block:
+                    step = block * shape.lanes
+                    tile = self.sums(vectors, group, channel)
+                    self.sum_taps(tile, source.at(step), weights, number, ahead.at(step * k.down_x * k.x_x), fetched)
+                    place = (strip.z + z) * k.up_z, (strip.y + row) * k.up_y, strip.column + step
+                    self.store(tile, y.at(channel * k.y_c), place, number)
 
     def ahead(self, following: Strip, z: Int, row: Int) -> Array:
         """Inputs of the following strip, where the last of the taps of this row and column lies."""
@@ -164,39 +178,39 @@ class _Strips:
         z, y = (following.z + z) * k.down_z + k.high_z, (following.y + row) * k.down_y + k.high_y
         return following.x.at(z * k.x_z + y * k.x_y + following.column * k.down_x * k.x_x)
 
-    def fetch(self, ahead: Array, channel: Int, rows: Int) -> None:
+    def fetch(self, vectors: int, ahead: Array, channel: Int, rows: Int) -> None:
         """Ask for a part of the inputs of the following strip, as many as a tile has of its own."""
         k, fn, shape = self.k, self.fn, self.shape
         if shape.source == "gathered":
             return
-        part = ahead.at(channel * (k.x_c if shape.source == "columns" else shape.vectors * shape.lanes))
+        part = ahead.at(channel * (k.x_c if shape.source == "columns" else vectors * shape.lanes))
         with fn.loop(0, rows) as number:
             line = part.at(number * k.spacing * k.down_y * k.x_y)
-            for v in range(shape.vectors * shape.step):
+            for v in range(vectors * shape.step):
                 line.prefetch(v * shape.lanes, near=2)
 
-    def approach(self, inputs: Array, row_at: Array, wanted: Int) -> None:
+    def approach(self, vectors: int, inputs: Array, row_at: Array, wanted: Int) -> None:
         """Bring the next channel's inputs of a tile from the second-level cache into the first."""
         fn, shape = self.fn, self.shape
         last = fn.choose(wanted, row_at[len(shape.row_masks)], 0)
         line = inputs.at(self.column_list[0])
         with fn.loop(row_at[0], last) as row:
             part = line.at(self.row_list[row])
-            for v in range(shape.vectors + 1):
+            for v in range(vectors + 1):
                 part.prefetch(v * shape.lanes)
 
-    def sums(self, group: Int, channel: Int) -> list[list[list[list[Accumulator]]]]:
+    def sums(self, vectors: int, group: Int, channel: Int) -> list[list[list[list[Accumulator]]]]:
         """`[row][phase][out][vector]`, starting at the bias."""
         k, fn, shape = self.k, self.fn, self.shape
         first = group * (k.out_tiles * shape.outs) + channel
         biases = [fn.splat(self.bias[first + out], shape.lanes) for out in range(shape.outs)]
-        tile = []
+        tile: list[list[list[list[Accumulator]]]] = []
         for _ in range(shape.rows):
             tile.append([])
             for _ in range(shape.phases):
                 tile[-1].append([])
                 for bias in biases:
-                    row = [Accumulator(fn, shape.element, shape.lanes) for _ in range(shape.vectors)]
+                    row = [Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)]
                     for accumulator in row:
                         accumulator.set(bias)
                     tile[-1][-1].append(row)
@@ -208,8 +222,9 @@ class _Strips:
         weight = Variable(fn, 0)
         with fn.loop(0, k.in_channels) as channel:
             inputs = source.at(channel * k.stage_c)
-            self.fetch(ahead, channel, fetched)
-            self.approach(inputs.at(k.stage_c), row_at, channel + 1 < k.in_channels)
+            vectors = len(tile[0][0][0])
+            self.fetch(vectors, ahead, channel, fetched)
+            self.approach(vectors, inputs.at(k.stage_c), row_at, channel + 1 < k.in_channels)
             for column_class, column_mask in enumerate(shape.column_masks):
                 phases = _members(column_mask)
                 with fn.loop(self.column_at[column_class], self.column_at[column_class + 1]) as column:
@@ -222,7 +237,8 @@ class _Strips:
 
     def add_input(self, tile: list, source: Array, weights: Array, uses: list[tuple[int, int]]) -> None:
         fn, shape = self.fn, self.shape
-        values = [source.vector(v * shape.lanes, shape.lanes) for v in range(shape.vectors)]
+        vectors = len(tile[0][0][0])
+        values = [source.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
         for number, (row, phase) in enumerate(uses):
             for out in range(shape.outs):
                 weight = fn.splat(weights[number * shape.outs + out], shape.lanes)
@@ -246,7 +262,7 @@ class _Strips:
                 for out, sides in enumerate(together):
                     line = target.at(k.y_c * out)
                     values = []
-                    for v in range(shape.vectors):
+                    for v in range(len(sums[0][0])):
                         values += fn.interleave([sums[p][o][v].get() for p, o in sides])
                     self.store_line(line, values, left)
 
