@@ -442,25 +442,6 @@ class Function:
     def zeros(self, element: str, lanes: int) -> ll.Constant:
         return ll.Constant(ll.VectorType(ELEMENTS[element], lanes), None)
 
-    def transpose(self, vectors: Sequence[ll.Value]) -> list[ll.Value]:
-        """As many vectors as they have lanes: lane `l` of vector `v` becomes lane `v` of vector `l`.
-
-        Blocks of ever more lanes change places between pairs of vectors, two instructions a pair.
-        """
-        result, lanes = list(vectors), vectors[0].type.count
-        kind = ll.VectorType(I32, lanes)
-        width = 1
-        while width < lanes:
-            first = [lane if lane & width == 0 else lanes + lane - width for lane in range(lanes)]
-            second = [lane + width if lane & width == 0 else lanes + lane for lane in range(lanes)]
-            for v in range(lanes):
-                if v & width == 0:
-                    a, b = result[v], result[v + width]
-                    result[v] = self.builder.shuffle_vector(a, b, ll.Constant(kind, first))
-                    result[v + width] = self.builder.shuffle_vector(a, b, ll.Constant(kind, second))
-            width *= 2
-        return result
-
     def lane_numbers(self, lanes: int) -> ll.Constant:
         return ll.Constant(ll.VectorType(I64, lanes), list(range(lanes)))
 

@@ -32,7 +32,7 @@ GATHERED = 4
 
 @dataclass(frozen=True)
 class Cut:
-    """Strips: steps along z and y and vectors of columns in each, the extents of what they stage, and cycles to do so."""
+    """Strips: steps along z and y and vectors of columns in each, the extents of what they stage, its cycles."""
 
     z: int
     y: int
