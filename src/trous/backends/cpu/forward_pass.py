@@ -10,7 +10,18 @@ from typing import Any
 from trous import settings
 from trous.arrays import address, dtype_name, wide
 from trous.arrays import strides as strides_of
-from trous.backends.cpu import amx_dense, amx_pass, channelwise, dense, engine, finishing, gemm, rows, strip_plan, strips
+from trous.backends.cpu import (
+    amx_dense,
+    amx_pass,
+    channelwise,
+    dense,
+    engine,
+    finishing,
+    gemm,
+    rows,
+    strip_plan,
+    strips,
+)
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, Prepared
 from trous.backends.cpu.tables import Strides

@@ -272,8 +272,7 @@ class Array:
 
     def spread(self, index: Any, stride: Any, mask: ll.Value) -> ll.Value:
         """`masked` for neighbours, `gather` for others."""
-        neighbours = isinstance(stride, int) and stride == 1
-        return self.masked(index, mask) if neighbours else self.gather(index, stride, mask)
+        return self.masked(index, mask) if stride == 1 else self.gather(index, stride, mask)
 
     def prefetch(self, index: Any, near: int = 3) -> None:
         """Ask for an element that will soon be read, into the first (3) or second (2) cache; it need not exist."""
@@ -438,9 +437,6 @@ class Function:
         one = self.builder.insert_element(ll.Constant(kind, ll.Undefined), scalar, ll.Constant(I32, 0))
         zeros = ll.Constant(ll.VectorType(I32, lanes), [0] * lanes)
         return self.builder.shuffle_vector(one, ll.Constant(kind, ll.Undefined), zeros)
-
-    def zeros(self, element: str, lanes: int) -> ll.Constant:
-        return ll.Constant(ll.VectorType(ELEMENTS[element], lanes), None)
 
     def lane_numbers(self, lanes: int) -> ll.Constant:
         return ll.Constant(ll.VectorType(I64, lanes), list(range(lanes)))

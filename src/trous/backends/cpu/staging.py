@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import I32, Array, Function, Int
+from trous.backends.cpu.ir import ELEMENTS, I32, Array, Function, Int
 
 #: Header numbers: extents of a strip's inputs, where they begin, and the strides of staged memory.
 NUMBERS = (
@@ -93,7 +93,7 @@ class Stage:
 
     def _clear(self, target: Array, first: Int, last: Int) -> None:
         k, fn = self.kernel, self.kernel.fn
-        zero = fn.zeros(self.element, self.lanes)
+        zero = ll.Constant(ll.VectorType(ELEMENTS[self.element], self.lanes), None)
         with fn.loop(first, last, self.lanes) as column:
             for channel in range(self.lanes if self.source == "channels" else 1):
                 target.at(k.stage_c * channel).set_vector(column, zero)
