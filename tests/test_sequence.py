@@ -284,8 +284,8 @@ def test_an_output_may_be_written_over_where_torch_allows_it(activation: type[nn
 
 @pytest.mark.parametrize("slopes", [1, 4])
 @pytest.mark.parametrize("grad", [False, True])
-def test_prelu(grad: bool, slopes: int) -> None:
-    """Of one slope without gradients it is a leaky_relu; the slope is read at each call."""
+def test_prelu(grad: bool, slopes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without gradients it is a leaky_relu, or with several slopes a pass in place; they are read at each call."""
     layers = (
         nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.PReLU(slopes, init=0.3)).eval().requires_grad_(grad)
     )
@@ -293,8 +293,13 @@ def test_prelu(grad: bool, slopes: int) -> None:
     trous.accelerate(layers)
     assert names(layers, x)[0] == ("run_finished" if not grad and slopes == 1 else "run")
     for model in (layers, reference):
-        model[2].weight.data.fill_(-0.5)
-    torch.testing.assert_close(layers(x), reference(x))
+        model[2].weight.data.copy_(torch.linspace(-0.5, 2, slopes))
+    taken = []
+    original = sequence.cpu.prelu
+    monkeypatch.setattr(sequence.cpu, "prelu", lambda *arrays: (taken.append(arrays), original(*arrays)))
+    for batch in (x, torch.randn(2, 50, 3).mT):  # channels first and last
+        torch.testing.assert_close(layers(batch), reference(batch))
+    assert len(taken) == (2 if not grad and slopes == 4 else 0)
     torch.testing.assert_close(torch.func.vmap(layers)(x[:, None])[:, 0], reference(x))
     compiled = torch.compile(layers, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), reference(x))

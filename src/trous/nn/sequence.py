@@ -3,7 +3,8 @@
 The modules stay what and where they are. At each call the sequence looks which neighbours can run together, and runs
 all others as torch does. A convolution of trous takes along
 
-- the ReLU, Tanh or Sigmoid behind it, and where no gradient is asked for a LeakyReLU or a PReLU of one slope;
+- the ReLU, Tanh or Sigmoid behind it, and where no gradient is asked for a LeakyReLU or a PReLU of one slope; that of
+  a slope for each channel is applied in place;
 - where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
   mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
   the weight in the place of one for each output, and a handful of small operators. A weight with more elements than the
@@ -27,6 +28,9 @@ from torch.nn import Module
 from torch.nn.modules import module as globally
 from torch.nn.utils import parametrize
 
+from trous import settings
+from trous.autograd.plain import is_plain
+from trous.backends import cpu, name_of
 from trous.functional import Activation
 from trous.nn import layers
 
@@ -65,6 +69,9 @@ class Fused(torch.nn.Sequential):
             else:
                 weight, bias = (layer.weight, layer.bias) if norm is None else _folded(layer, norm)
                 input = layer.convolve(input, weight, bias, activation)
+            if activation is None and _has_slopes(modules[at], layer, input):
+                cpu.prelu(input, modules[at].weight)
+                at += 1
         return input
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -152,6 +159,22 @@ def _is_one_number(weight: Tensor, input: Any) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def _has_slopes(module: Any, layer: Any, y: Any) -> bool:
+    """Whether a module is a PReLU whose slopes can be applied to `y`, the layer's output, where it lies."""
+    return (
+        type(module) is torch.nn.PReLU
+        and _unseen(module)
+        and isinstance(y, Tensor)
+        and y.ndim == len(layer.kernel_size) + 2
+        and y.shape[1] == module.weight.numel()
+        and y.dtype == module.weight.dtype
+        and not torch.compiler.is_compiling()
+        and is_plain(y, module.weight)
+        and not _learns(y, module.weight)
+        and settings.get(settings.BACKEND) in (None, name_of(cpu))
     )
 
 

@@ -11,10 +11,21 @@ import pytest
 
 from compare import assert_identical
 from problems import INSTRUCTION_SETS
+from trous import settings
+from trous.arrays import address, dtype_name, strides
 from trous.backends.cpu import finishing, run, target
 from trous.backends.epilogue import Epilogue
 
 ULPS = 4
+
+
+def apply(epilogue: Epilogue, y: np.ndarray, residual: np.ndarray | None = None) -> None:
+    """The pass over `y`, as behind a kernel that has stored its sums there."""
+    arrays = {"y": y} if residual is None else {"y": y, "residual": residual}
+    places = tuple((name, strides(array)) for name, array in arrays.items())
+    checked = settings.get(settings.CHECK) == "1"
+    finish = finishing.prepare(epilogue, y.shape, places, dtype_name(y), target.current(), checked)
+    finish(0, 0, 0, 0 if residual is None else address(residual), address(y))
 
 
 def sigmoid(x: Any) -> Any:
@@ -46,7 +57,7 @@ def test_within_units_in_the_last_place(
     exact = function(x.astype(wide))
     y = x.copy()
     with target.use(instruction_set):
-        finishing.apply(Epilogue(name), y, None)
+        apply(Epilogue(name), y)
     unit = np.spacing(np.abs(exact.astype(dtype))).astype(wide)
     assert (np.abs(y.astype(wide) - exact) <= ULPS * unit).all()
     if name == "tanh":
@@ -60,7 +71,7 @@ def test_within_units_in_the_last_place(
 def test_nan_stays_nan(name: str, dtype: Any, instruction_set: str) -> None:
     y = np.full(37, np.nan, dtype)
     with target.use(instruction_set):
-        finishing.apply(Epilogue(name), y, None)
+        apply(Epilogue(name), y)
     assert np.isnan(y).all()
 
 
@@ -88,7 +99,26 @@ def test_any_strides(
         for y, residual in itertools.product(layouts(shape, rng), layouts(shape, rng)):
             total = y + residual
             expected = np.where(total > 0, total, total / 2)
-            finishing.apply(epilogue, y := y.copy(order="K") if y.flags.owndata else y, residual)
+            apply(epilogue, y := y.copy(order="K") if y.flags.owndata else y, residual)
+            assert_identical(y, expected, zeros=True)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("shape", [(2, 3, 70), (1, 5, 4, 9), (3, 1, 40), (1, 33, 2, 2, 3), (2, 4, 9000)], ids=str)
+def test_a_slope_for_each_channel(
+    shape: tuple[int, ...], instruction_set: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TROUS_CHECK", "1")
+    values = rng.integers(-9, 10, shape).astype(np.float32)
+    slopes = rng.integers(-4, 5, 2 * shape[1]).astype(np.float32)[::2]
+    expected = np.where(values > 0, values, values * slopes.reshape(-1, *[1] * (len(shape) - 2)))
+    with target.use(instruction_set):
+        for y in (
+            values.copy(),
+            np.moveaxis(np.moveaxis(values, 1, -1).copy(), -1, 1),
+            values[:, ::-1].copy()[:, ::-1],
+        ):
+            finishing.prelu(y, slopes)
             assert_identical(y, expected, zeros=True)
 
 
@@ -97,14 +127,14 @@ def test_a_residual_may_be_spread(rng: np.random.Generator) -> None:
     y = rng.integers(-9, 10, (2, 3, 50)).astype(np.float64)
     residual = np.broadcast_to(np.array([1.0, 2.0, 3.0]).reshape(3, 1), y.shape)
     expected = y + residual
-    finishing.apply(Epilogue(residual=True), y, residual)
+    apply(Epilogue(residual=True), y, residual)
     assert_identical(y, expected)
 
 
 def test_what_lies_around_stays(rng: np.random.Generator) -> None:
     around = np.full((3, 4, 101), 7.0, np.float32)
     inside = around[1:2, 1:3, 5:90]
-    finishing.apply(Epilogue("tanh"), inside, None)
+    apply(Epilogue("tanh"), inside)
     assert (inside != 7).all()
     inside[...] = 7
     assert (around == 7).all()

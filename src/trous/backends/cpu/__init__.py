@@ -13,6 +13,7 @@ from trous.backends.operation import Operation
 
 _HOME = {
     "forward": "forward_pass",
+    "prelu": "finishing",
     "prepare": "forward_pass",
     "weight_grad": "weight_pass",
     "available": "target",
@@ -20,7 +21,7 @@ _HOME = {
     "threads": "run",
 }
 
-__all__ = ["available", "forward", "prepare", "threads", "use", "weight_grad", "why_not"]
+__all__ = ["available", "forward", "prelu", "prepare", "threads", "use", "weight_grad", "why_not"]
 
 
 def why_not(operation: Operation, x: Any) -> str | None:

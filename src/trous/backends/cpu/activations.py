@@ -49,14 +49,14 @@ _FORMATS = {
 
 
 def finish(fn: Function, values: Any, epilogue: Epilogue, slope: Any = None, residual: Any = None) -> Any:
-    """`activation(values + residual)` of vectors; `slope` is one too, needed for leaky_relu only."""
+    """`activation(values + residual)` of vectors; `slope` is one too, needed for leaky_relu and prelu only."""
     if epilogue.residual:
         values = fn.builder.fadd(values, residual)
     match epilogue.activation:
         case "relu":
             zero = ll.Constant(values.type, None)
             return fn.builder.select(fn.builder.fcmp_ordered(">", zero, values), zero, values)
-        case "leaky_relu":
+        case "leaky_relu" | "prelu":
             positive = fn.builder.fcmp_ordered(">", values, ll.Constant(values.type, None))
             return fn.builder.select(positive, values, fn.builder.fmul(values, slope))
         case "tanh" | "sigmoid":

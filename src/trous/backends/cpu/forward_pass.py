@@ -99,7 +99,7 @@ def _prepared(
     run = Prepared.of(kernel, bound, layouts, operation.multiplications, checked)
     if done == epilogue:
         return run
-    places = (strides.y,) if residual is None else (strides.y, residual)
+    places = (("y", strides.y),) if residual is None else (("y", strides.y), ("residual", residual))
     finish = finishing.prepare(epilogue, operation.output_shape, places, element, target, checked)
 
     def run_and_finish(*pointers: int) -> None:
