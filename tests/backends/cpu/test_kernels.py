@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from compare import assert_identical
 from problems import INSTRUCTION_SETS, assert_all_identical, integers, operation, run, torch_results
 from trous.backends import cpu
 from trous.backends.cpu import dense, forward_pass, strip_plan, target
 from trous.backends.cpu.run import threads
 from trous.backends.cpu.tables import Strides
+from trous.backends.epilogue import Epilogue
 from trous.problem import Problem
 
 #: Problems by the family that their forward pass takes on the widest instruction set, channels-first and last.
@@ -79,6 +82,15 @@ def test_equals_torch_on_integers(family: str, text: str, instruction_set: str) 
     assert kernel.startswith(family)
     expected = torch_results(problem, given.map(lambda a: a.double())).map(lambda a: a.float())
     assert_all_identical(got, expected, op, f"{text} on {instruction_set}")
+    # The residual turns the sign of every other sum.
+    residual = torch.where(torch.arange(got.y.numel()).reshape(got.y.shape) % 2 == 0, -2 * got.y, 0).to(got.y)
+    residual = torch.empty_strided(got.y.shape, got.y.stride()).copy_(residual)
+    finished = torch.nn.functional.leaky_relu(expected.y + residual, 0.5)
+    epilogue = Epilogue("leaky_relu", slope=0.5, residual=True)
+    with target.use(instruction_set), threads(2):
+        y = torch.empty_strided(got.y.shape, got.y.stride()).fill_(torch.nan)
+        cpu.forward(op, given.x, given.w, given.bias, y, epilogue, residual)
+    assert_identical(y, finished, f"{text} on {instruction_set}, finished", zeros=True)
 
 
 def test_the_cases_reach_what_they_name() -> None:
