@@ -31,6 +31,8 @@ WINDOW_BYTES, PANEL_BYTES = 1 << 19, 1 << 20
 INTERLEAVED = 8
 #: Items of work for each core, where there is enough of it.
 ITEMS = 4
+#: Bytes of outputs that a window has at most, where they are written in several goes.
+OUTPUT_BYTES = 1 << 18
 #: Steps that a window holds at least, where there are as many.
 LEAST = 256
 #: Cycles of a product of two tiles, and by how much rows on two cache lines each slow it; cycles to store a vector;
@@ -45,7 +47,9 @@ def fits(operation: Operation, strides: Strides, element: str, target: Target) -
     layout = _Layout(operation, strides)
     if not layout.storable or layout.window is None:
         return False
-    return layout.cycles < operation.multiplications / (VECTORS if layout.outs > FEW else VECTORS_OF_FEW)
+    # Phases of a long stride fill the vectors that few channels leave empty.
+    few = layout.outs <= FEW and layout.axes[2].plan.up <= INTERLEAVED
+    return layout.cycles < operation.multiplications / (VECTORS_OF_FEW if few else VECTORS)
 
 
 def bind(
@@ -194,6 +198,8 @@ class _Layout:
         last = self.axes[2].plan
         neighbours = strides.y[-1] == 1 and 1 < last.up <= INTERLEAVED
         self.interleaved = last.up if self.along_positions and neighbours else 1
+        #: Phases of the last axis whose sums are finished together, so that their outputs are written side by side.
+        self.together = self.interleaved if self.along_positions or last.up > INTERLEAVED else last.up
         self.step = near(strides.x[-1] * last.down) if self.along_positions else int(strides.x[1] == 1)
 
     @property
@@ -242,13 +248,13 @@ class _Layout:
             # Each phase by itself too, for windows in which a zero among the weights would make a NaN.
             alone = [_Part((i + 1) * self.tiles * ROWS, (p,)) for i, p in enumerate(self.taps.phases)]
             return [_Part(0, tuple(self.taps.phases)), *alone]
-        return [_Part(i % self.interleaved * self.tiles * ROWS, (p,)) for i, p in enumerate(self.taps.phases)]
+        return [_Part(i % self.together * self.tiles * ROWS, (p,)) for i, p in enumerate(self.taps.phases)]
 
     @cached_property
     def stores(self) -> list[tuple[int, int, int, int, int]]:
         rows, first = self.tiles * ROWS, list(enumerate(self.taps.phases))[:: self.interleaved]
         if not self.merged:
-            return [(*p, 0, rows) for _, p in first]
+            return [(*p, i % self.together * rows, rows) for i, p in first]
         shared = [(*p, i * self.outs, self.outs) for i, p in first]
         return shared + [(*p, (i + 1) * rows + i * self.outs, rows + self.outs) for i, p in first]
 
@@ -257,12 +263,14 @@ class _Layout:
         if self.merged:
             half = len(self.stores) // 2
             return [(0, 1, 0, half), (1, len(self.parts), half, 2 * half)]
-        each = self.interleaved
-        return [(i * each, i * each + each, i, i + 1) for i in range(len(self.stores))]
+        each, stored = self.together, self.together // self.interleaved
+        return [
+            (i * each, (i + 1) * each, i * stored, (i + 1) * stored) for i in range(len(self.taps.phases) // each)
+        ]
 
     @property
     def sums_rows(self) -> int:
-        return self.tiles * ROWS * (len(self.parts) if self.merged else self.interleaved)
+        return self.tiles * ROWS * (len(self.parts) if self.merged else self.together)
 
     def _phase_taps(self, phase: tuple[int, int, int]) -> Iterator[tuple[Tap, Tap, Tap]]:
         lists = [
@@ -310,7 +318,8 @@ class _Layout:
         # Even shares, and enough of them for every core.
         others = self.operation.batch * self.operation.groups * self.steps[0]
         if columns == steps_x:
-            wanted = min(ceil(items_wanted(ITEMS) / others), ceil(steps_y * steps_x / LEAST))
+            wanted = max(ceil(items_wanted(ITEMS) / others), self._output_bytes // OUTPUT_BYTES)
+            wanted = min(wanted, ceil(steps_y * steps_x / LEAST))
             rows = ceil(steps_y / max(ceil(steps_y / rows), min(steps_y, wanted)))
             shares_x = ceil(wanted / steps_y) if rows == 1 else 1
         else:
@@ -339,6 +348,13 @@ class _Layout:
         finished = products * vectors * len(self.taps.phases) * STORED
         panels = ceil(2 * TILE * summed * self.tiles / PANEL_BYTES)
         return windows * (multiply + finished + copied / COPIED * panels)
+
+    @property
+    def _output_bytes(self) -> int:
+        """Of a row of windows, if several blocks of channels are written into the same cache lines; else 0."""
+        if self.along_positions or self.operation.out_channels <= self.block_channels:
+            return 0
+        return 2 * self.operation.out_channels * self.axes[1].output_size * self.axes[2].output_size
 
     def window_pitch(self, window: _Window) -> int:
         """Numbers from one row of a tile of the window to the next: whole cache lines, an odd number of them where rows
