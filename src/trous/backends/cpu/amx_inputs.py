@@ -110,8 +110,7 @@ class Window:
                     parts = [row.masked(n * lanes, fn.mask(m & present, lanes)) for n, m in enumerate(masks)]
                     values.append(self.picked(parts))
                 for n, value in enumerate(in_pairs(fn, *values)):
-                    self.watch(value)
-                    target.set_vector(place * 2 + n * 32, value)
+                    self.keep(target, place * 2 + n * 32, value)
             with otherwise, fn.loop(0, width, 16) as place:
                 target.set_vector(place * 2, zeros)
 
@@ -131,23 +130,32 @@ class Window:
         return result
 
     def copy_steps(self, line: Array, target: Array, low: Int, high: Int, width: Int) -> None:
-        """All channels of a row's steps."""
+        """All channels of a row's steps, zeros around them."""
         k, fn = self.k, self.fn
-        channels = k.k_tiles * k.k_width
-        with fn.loop(0, width) as place:
-            inside = (place >= low) & (place < high)
+        first = fn.min(low, high)
+        self.clear_steps(target, fn.number(0), first)
+        with fn.loop(first, high) as place:
             source, kept = line.at(place * k.down_x * k.x_x), target.at(place * k.window_pitch)
             if self.step == 1:
-                present = fn.choose(inside, k.in_channels, 0)
-                with fn.loop(0, channels, 32) as channel:
-                    mask = fn.mask(fn.bits(0, present - channel, 32), 32)
-                    value = source.masked(channel, mask)
-                    self.watch(value)
-                    kept.set_vector(channel, value)
+                whole = k.in_channels - k.in_channels % 32
+                with fn.loop(0, whole, 32) as channel:
+                    self.keep(kept, channel, source.vector(channel, 32))
+                with fn.when(whole < k.in_channels):
+                    mask = fn.mask(fn.bits(0, k.in_channels - whole, 32), 32)
+                    self.keep(kept, whole, source.masked(whole, mask))
             else:
-                with fn.loop(0, channels) as channel:
-                    present = inside & (channel < k.in_channels)
-                    self.copy_one(source.at(channel * k.x_c), kept, channel, present)
+                with fn.loop(0, k.k_tiles * k.k_width) as channel:
+                    self.copy_one(source.at(channel * k.x_c), kept, channel, channel < k.in_channels)
+        self.clear_steps(target, high, width)
+
+    def clear_steps(self, target: Array, first: Int, last: Int) -> None:
+        k, fn = self.k, self.fn
+        with fn.loop(first * k.window_pitch, last * k.window_pitch, 32) as place:
+            target.set_vector(place, ll.Constant(ll.VectorType(_I16, 32), None))
+
+    def keep(self, target: Array, index: Int, value: ll.Value) -> None:
+        self.watch(value)
+        target.set_vector(index, value)
 
     def watch(self, value: ll.Value) -> None:
         """Note a NaN or an infinity: the numbers whose exponent has all bits set."""

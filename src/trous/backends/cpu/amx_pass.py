@@ -264,9 +264,7 @@ class _Layout:
             half = len(self.stores) // 2
             return [(0, 1, 0, half), (1, len(self.parts), half, 2 * half)]
         each, stored = self.together, self.together // self.interleaved
-        return [
-            (i * each, (i + 1) * each, i * stored, (i + 1) * stored) for i in range(len(self.taps.phases) // each)
-        ]
+        return [(i * each, (i + 1) * each, i * stored, (i + 1) * stored) for i in range(len(self.taps.phases) // each)]
 
     @property
     def sums_rows(self) -> int:
