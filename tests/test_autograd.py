@@ -13,7 +13,7 @@ from torch.autograd import forward_ad
 import trous
 from problems import HAND_PICKED, Arrays, Results, assert_all_identical, definition, integers, operation
 from test_functional import call
-from trous.autograd import operators
+from trous.autograd import derivatives
 from trous.entry import check
 from trous.problem import Problem, random_problems
 
@@ -75,11 +75,11 @@ def test_only_what_is_needed_is_computed_and_kept(needs: tuple[bool, ...], monke
     kept = [tensor is not None for tensor in y.grad_fn.saved_tensors]
     assert kept == [needs[1], needs[0]]
     calls = []
-    for name in ("execute", "execute_weight_grad"):
-        original = getattr(operators, name)
-        monkeypatch.setattr(operators, name, lambda *a, n=name, f=original: (calls.append(n), f(*a))[1])
+    for name in ("run", "weight_grad"):
+        original = getattr(derivatives, name)
+        monkeypatch.setattr(derivatives, name, lambda *a, n=name, f=original: (calls.append(n), f(*a))[1])
     y.sum().backward()
-    assert calls == ["execute"] * needs[0] + ["execute_weight_grad"] * needs[1]
+    assert calls == ["run"] * needs[0] + ["weight_grad"] * needs[1]
     assert [a.grad is not None for a in arrays] == list(needs)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trous.autograd.derivatives import activated, run, run_finished
-from trous.autograd.plain import is_plain, needs_grad
+from trous.autograd.derivatives import Differentiable, activated, run, run_finished
+from trous.autograd.plain import form, is_plain, needs_grad
 from trous.backends.execute import split_complex
 from trous.entry import check, ready
 from trous.errors import TrousError
@@ -21,11 +21,12 @@ def convolve(
     x: Tensor, w: Tensor, bias: Tensor | None, residual: Tensor | None, activation: Any, arguments: tuple[Any, ...]
 ) -> Tensor:
     """`trous.conv` and `trous.conv_transpose` of torch tensors; `arguments` are those of `trous.entry.Arguments`."""
-    if w is not None and is_plain(x, w, bias, residual) and not needs_grad(x, w, bias, residual):
-        beside = None if residual is None else _form(residual)
-        ready_call = ready(_form(x), _form(w), None if bias is None else _form(bias), beside, activation, *arguments)
-        if ready_call is not None:
-            return ready_call(x, w, bias, residual)
+    direct = None
+    if w is not None and is_plain(x, w, bias, residual):
+        beside = None if residual is None else form(residual)
+        direct = ready(form(x), form(w), None if bias is None else form(bias), beside, activation, *arguments)
+        if direct is not None and not needs_grad(x, w, bias, residual):
+            return direct(x, w, bias, residual)
     if torch.jit.is_tracing():  # type: ignore[attr-defined]
         raise TrousError("x", "must not come from torch.jit.trace: use torch.export or torch.compile", type(x).__name__)
     for name, tensor in (("x", x), ("w", w), ("bias", bias), ("residual", residual)):
@@ -49,14 +50,11 @@ def convolve(
         y = y if residual is None else y + residual
     elif call.epilogue:
         y = run_finished(x, w, bias, residual, call.epilogue, *call.geometry)
+    elif direct is not None and call.batched:
+        y = Differentiable.apply(x, w, bias, direct, call.geometry)
     else:
         y = run(x, w, bias, *call.geometry)
     return y if call.batched else y.squeeze(0)
-
-
-def _form(tensor: Tensor) -> tuple:
-    """The fields of `trous.backends.execute.Form`."""
-    return tensor.shape, tensor.stride(), tensor.dtype
 
 
 def _autocast(x: Tensor, *others: Tensor | None) -> tuple[Any, ...]:

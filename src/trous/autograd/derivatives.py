@@ -14,12 +14,19 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from trous.autograd import operators  # noqa: F401 - defines torch.ops.trous
+from trous.autograd import operators
+from trous.autograd.plain import form, is_plain, needs_grad
 from trous.backends.epilogue import Epilogue
+from trous.backends.execute import ready_at
+from trous.settings import state
 
 
 def run(x: Tensor, w: Tensor, bias: Tensor | None, *geometry: Any) -> Tensor:
-    """`trous::run` under every transformation of torch."""
+    """`trous::run` under every transformation of torch, and past the dispatcher where there is nothing else to do."""
+    if bias is None and is_plain(x, w) and not needs_grad(x, w):
+        call = ready_at(state(), form(x), form(w), *operators.hashable(geometry))
+        if call is not None:
+            return call(x, w, None, None)
     if not _transforming():
         return torch.ops.trous.run(x, w, bias, *geometry)
     y = _Run.apply(x, w, _Rest(geometry))
@@ -48,13 +55,29 @@ def activated(total: Tensor, epilogue: Epilogue) -> Tensor:
 
 
 def weight_grad(x: Tensor, dy: Tensor, *rest: Any) -> Tensor:
-    """`trous::weight_grad` under every transformation of torch."""
+    """`trous::weight_grad` likewise."""
+    if is_plain(x, dy) and not needs_grad(x, dy):
+        return operators.weight_grad(x, dy, *rest)
     return _WeightGrad.apply(x, dy, _Rest(rest)) if _transforming() else torch.ops.trous.weight_grad(x, dy, *rest)
 
 
 def _transforming() -> bool:
     """Whether forward mode or torch.func is at work, which a registered gradient does not serve."""
     return forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active()
+
+
+class Differentiable(torch.autograd.Function):
+    """A call that is ready and has to be differentiated, of plain tensors: the operator without the dispatcher."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, bias: Tensor | None, call: Any, geometry: tuple[Any, ...]) -> Tensor:
+        y: Tensor = call(x, w, bias, None)
+        _run_setup(ctx, (x, w, bias, *geometry), y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        return *_sum_backward(ctx, dy, *ctx.saved_tensors), None, None
 
 
 def _keep(ctx: Any, first: Tensor, second: Tensor) -> None:

@@ -38,7 +38,7 @@ torch.library.define(
 
 
 def _run(x: Tensor, w: Tensor, bias: Tensor | None, output_size: list[int], *shared: Any) -> Tensor:
-    return execute(operation(x.shape, w.shape, tuple(output_size), *_hashable(shared)), x, w, bias)
+    return execute(operation(x.shape, w.shape, tuple(output_size), *hashable(shared)), x, w, bias)
 
 
 def _run_fake(x, w, bias, output_size, stride, before, dilation, groups, transposed):  # type: ignore[no-untyped-def]
@@ -56,7 +56,7 @@ def _run_finished(
     output_size: list[int],
     *shared: Any,
 ) -> Tensor:
-    what = operation(x.shape, w.shape, tuple(output_size), *_hashable(shared))
+    what = operation(x.shape, w.shape, tuple(output_size), *hashable(shared))
     return execute(what, x, w, bias, Epilogue(activation, slope, residual is not None), residual)
 
 
@@ -64,16 +64,16 @@ def _run_finished_fake(x, w, bias, residual, activation, slope, *geometry):  # t
     return _run_fake(x, w, bias, *geometry)
 
 
-def _weight_grad(x: Tensor, dy: Tensor, kernel: list[int], *shared: Any) -> Tensor:
+def weight_grad(x: Tensor, dy: Tensor, kernel: list[int], *shared: Any) -> Tensor:
     w_shape = (dy.shape[1], x.shape[1] // shared[-1], *kernel)
-    return execute_weight_grad(operation(x.shape, w_shape, tuple(dy.shape[2:]), *_hashable(shared), False), x, dy)
+    return execute_weight_grad(operation(x.shape, w_shape, tuple(dy.shape[2:]), *hashable(shared), False), x, dy)
 
 
 def _weight_grad_fake(x, dy, kernel, stride, before, dilation, groups):  # type: ignore[no-untyped-def]
     return empty((dy.shape[1], x.shape[1] // groups, *kernel), x)
 
 
-def _hashable(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def hashable(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
 
 
@@ -107,7 +107,7 @@ def _side_by_side(tensor: Tensor, dim: int | None, axis: int, count: int) -> Ten
 
 torch.library.impl("trous::run", "CompositeExplicitAutograd", _run)
 torch.library.impl("trous::run_finished", "CompositeExplicitAutograd", _run_finished)
-torch.library.impl("trous::weight_grad", "CompositeExplicitAutograd", _weight_grad)
+torch.library.impl("trous::weight_grad", "CompositeExplicitAutograd", weight_grad)
 torch.library.register_fake("trous::run", _run_fake)
 torch.library.register_fake("trous::run_finished", _run_finished_fake)
 torch.library.register_fake("trous::weight_grad", _weight_grad_fake)

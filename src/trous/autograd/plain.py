@@ -8,6 +8,8 @@ the keys of plain tensors, it would do nothing but call the kernel.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -46,3 +48,8 @@ def is_plain(*tensors: Tensor | None) -> bool:
 def needs_grad(*tensors: Tensor | None) -> bool:
     """Whether autograd has to know of a call with these arguments."""
     return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+
+
+def form(tensor: Tensor) -> tuple[Any, ...]:
+    """The fields of `trous.backends.execute.Form`."""
+    return tensor.shape, tensor.stride(), tensor.dtype

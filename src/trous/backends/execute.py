@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from trous.arrays import addresses, are_channels_adjacent, dtype_name, empty, is_channels_last, is_torch, maker, strides
+from trous.arrays import (
+    address,
+    addresses,
+    are_channels_adjacent,
+    device_name,
+    dtype_name,
+    empty,
+    is_channels_last,
+    is_torch,
+    maker,
+    strides,
+)
 from trous.backends import Operation, choose, first_accepting
 from trous.backends.epilogue import NOTHING, Epilogue
+from trous.pages import LARGE, ask_for_large_pages
 from trous.plan import Plan, conv_axis
 
 
@@ -60,10 +73,13 @@ class Ready:
     run: Callable[..., None]
     new: Callable[[], Any]
     address: Callable[[Any], int]
+    is_large: bool
 
     def __call__(self, x: Any, w: Any, bias: Any, residual: Any) -> Any:
         """The output; None for no bias, no residual."""
         y, address = self.new(), self.address
+        if self.is_large:
+            ask_for_large_pages(address(y), y.nbytes)
         bias = 0 if bias is None else address(bias)
         residual = 0 if residual is None else address(residual)
         self.run(address(x), address(w), bias, residual, address(y))
@@ -110,7 +126,18 @@ def ready(
     if run is None:
         return None
     first = len(front)
-    return Ready(run, maker(what.output_shape[first:], y_strides[first:], x.dtype), addresses(x.dtype))
+    new = maker(what.output_shape[first:], y_strides[first:], x.dtype)
+    return Ready(run, new, addresses(x.dtype), prod(what.output_shape) * x.dtype.itemsize >= LARGE)
+
+
+@lru_cache(maxsize=4096)
+def ready_at(_: tuple, x: tuple, w: tuple, *geometry: Any) -> Ready | None:
+    """`ready` for batched arrays, x and w as the fields of `Form`, and the arguments of `operation` behind the shapes.
+
+    The first argument is `settings.state()`.
+    """
+    forms = Form(*x), Form(*w)
+    return ready(operation(forms[0].shape, forms[1].shape, *geometry), NOTHING, True, *forms, None, None)
 
 
 #: Of the library and the size in which strides count elements.
@@ -120,6 +147,8 @@ _BYTE = np.empty(0, np.uint8)
 def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:
     """The output of the best back-end, channels-last if x is."""
     y = empty(what.output_shape, x, is_channels_last(x))
+    if device_name(y) == "cpu":
+        ask_for_large_pages(address(y), y.nbytes)
     choose(what, x).forward(what, x, w, bias, y, epilogue, residual)
     return y
 

@@ -25,6 +25,14 @@ class Operation:
     groups: int
     weight_by_input: bool
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Kept, since every call looks something up by its operation."""
+        return hash((self.bound, self.batch, self.in_channels, self.out_channels, self.groups, self.weight_by_input))
+
     @cached_property
     def input_shape(self) -> tuple[int, ...]:
         return (self.batch, self.in_channels, *self.bound.input_size)

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
-from typing import Any
 
 import numpy as np
 
 from trous import settings
 from trous.arrays import address, strides
 from trous.backends.cpu.engine import code_address
-from trous.backends.cpu.header import POINTER_COUNT, POINTERS, Fields
+from trous.backends.cpu.header import Fields
 from trous.backends.cpu.pool import pool
 from trous.errors import TrousError
 
@@ -152,15 +151,6 @@ class Prepared:
         if self.breach is not None and self.breach[0]:
             self.breach[0] = 0
             raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")
-
-
-def call(kernel: Any, bound: Bound, arrays: dict[str, Any], multiplications: int, checked: bool) -> None:
-    """Run a kernel on arrays by name."""
-    layouts = {name: (tuple(array.shape), strides(array)) for name, array in arrays.items()}
-    pointers = [0] * POINTER_COUNT
-    for name, array in arrays.items():
-        pointers[POINTERS[name]] = address(array)
-    Prepared.of(kernel, bound, layouts, multiplications, checked)(*pointers)
 
 
 @lru_cache(maxsize=64)
