@@ -128,7 +128,7 @@ def test_a_contender_that_is_out_says_why(kind: type[Peer], limit: float, reason
 
 
 def test_trous_must_not_be_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, slip = active_children(), like_ours(Slip, "trous")
+    before, slip = active_children(), replace(like_ours(Slip, "trous"), key=OURS.key)
     monkeypatch.setattr("trous.bench.layers.OURS", slip)
     with pytest.raises(ArithmeticError, match=r"trous on line \(conv,n2.*\): wrong: output is off by up to 1"):
         measure_all([LINE], [], threads=1, seconds=0, limit=60)

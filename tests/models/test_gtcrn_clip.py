@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import trous
-from models import gtcrn
+from trous.bench.networks import gtcrn
 
 #: The published clip was written as 16-bit numbers, rounded down.
 FULL = 2.0**15

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import trous
-from models.meshnet import MeshNet
+from trous.bench.networks.meshnet import MeshNet
 
 SIZE = 32
 

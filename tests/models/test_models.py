@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, weight_norm
 
 import trous
-from models import convtasnet, dcgan, fsrcnn, gtcrn, hifigan
-from models.meshnet import MeshNet
-from models.unet import UNet
+from models import dcgan
+from trous.bench.networks import convtasnet, fsrcnn, gtcrn, hifigan
+from trous.bench.networks.meshnet import MeshNet
+from trous.bench.networks.unet import UNet
 
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 SEED = 20260

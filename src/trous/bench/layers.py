@@ -10,13 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trous.bench.lineup import Contender, Out, lineup
+from trous.bench.lineup import Contender, lineup, race
 from trous.bench.lists import Case
-from trous.bench.numbers import expected, job_of
-from trous.bench.peers import OURS, Peer
+from trous.bench.numbers import difference, expected, job_of
+from trous.bench.peers import OURS, Peer, Prepared
 from trous.bench.record import Track
-from trous.bench.timing import in_turns
-from trous.bench.worker import Ask
 from trous.plan.cost import Cost, cost
 
 #: Bytes of an element.
@@ -65,6 +63,25 @@ class Result:
         return self.cost.bytes * (3 if self.training else 1)
 
 
+@dataclass(frozen=True)
+class LayerAsk:
+    """A layer for a contender's process; the results that it must have lie in the .npz file `exact`."""
+
+    case: Case
+    training: bool
+    exact: Path
+
+    def prepare(self, peer: Peer, last: bool, threads: int) -> Prepared:
+        return peer.prepare(job_of(self.case.problem, self.training, threads), last)
+
+    def wrong(self, results: Sequence[np.ndarray]) -> str | None:
+        with np.load(self.exact) as kept:
+            return difference(results, list(kept.values()))
+
+    def __str__(self) -> str:
+        return f"{self.case.id} ({self.case.problem})"
+
+
 def measure_all(
     cases: Sequence[Case],
     peers: Sequence[Peer],
@@ -86,22 +103,8 @@ def measure_all(
 
 
 def measure(case: Case, contenders: Sequence[Contender], training: bool, seconds: float) -> Result:
-    """Check every contender against float64, bit for bit, then time those that were right for about `seconds`.
-
-    One whose call takes over a quarter of that is far behind: it is timed once. Raises ArithmeticError where it is
-    trous that is out.
-    """
-    times: dict[str, float] = {}
-    out: dict[str, str] = {}
+    """`race` of one layer, whose results must equal those in float64 bit for bit."""
     with tempfile.TemporaryDirectory(prefix="trous-bench-") as folder:
-        ask = Ask(case.problem, training, Path(folder, "exact.npz"))
+        ask = LayerAsk(case, training, Path(folder, "exact.npz"))
         np.savez(ask.exact, *expected(job_of(case.problem, training, threads=1)))
-        for contender in contenders:
-            try:
-                times[contender.name] = contender.prepare(ask)
-            except Out as reason:
-                if contender.peer is OURS:
-                    raise ArithmeticError(f"{contender.name} on {case.id} ({case.problem}): {reason}") from None
-                out[contender.name] = str(reason)
-    quick = {c.name: c.block for c in contenders if c.name in times and times[c.name] <= seconds / 4}
-    return Result(case, training, times | in_turns(quick, seconds), out)
+        return Result(case, training, *race(contenders, ask, seconds))

@@ -14,7 +14,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-from trous.bench.peers import Peer
+from trous.bench.peers import OURS, Peer
+from trous.bench.timing import in_turns
 from trous.bench.worker import Ask, Turn, serve
 
 #: Seconds to import the libraries of all contenders, at the same time.
@@ -30,7 +31,7 @@ class Contender:
 
     def __init__(self, peer: Peer, last: bool, threads: int, limit: float):
         self.peer, self.name = peer, peer.contender(last)
-        self._last, self._threads, self._limit = last, threads, limit
+        self.last, self._threads, self._limit = last, threads, limit
         self._process: Any = None
         self._connection: Connection
         self.start()
@@ -38,7 +39,7 @@ class Contender:
     def start(self) -> None:
         """Begin to import the libraries; `wait` until that is done."""
         self._connection, theirs = get_context("spawn").Pipe()
-        arguments = (theirs, self.peer, self._last, self._threads)
+        arguments = (theirs, self.peer, self.last, self._threads)
         self._process = get_context("spawn").Process(target=serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -105,3 +106,22 @@ def lineup(peers: Sequence[Peer], threads: int, limit: float) -> Iterator[list[C
     finally:
         for contender in contenders:
             contender.end()
+
+
+def race(contenders: Sequence[Contender], ask: Ask, seconds: float) -> tuple[dict[str, float], dict[str, str]]:
+    """Median seconds of one call by contender, over about `seconds` altogether; and who is out, with the reason.
+
+    Every contender's first call is checked. One whose second takes over a quarter of `seconds` is far behind, and that
+    call is its time. Raises ArithmeticError where it is trous that is out.
+    """
+    times: dict[str, float] = {}
+    out: dict[str, str] = {}
+    for contender in contenders:
+        try:
+            times[contender.name] = contender.prepare(ask)
+        except Out as reason:
+            if contender.peer.key == OURS.key:
+                raise ArithmeticError(f"{contender.name} on {ask}: {reason}") from None
+            out[contender.name] = str(reason)
+    quick = {c.name: c.block for c in contenders if c.name in times and times[c.name] <= seconds / 4}
+    return times | in_turns(quick, seconds), out

@@ -6,26 +6,25 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from trous.bench.numbers import difference, job_of
 from trous.bench.peers import Peer, Prepared, Refused
 from trous.bench.timing import block
-from trous.problem import Problem
 
 
-@dataclass(frozen=True)
-class Ask:
-    """Prepare `problem`; the results that it must have lie in the .npz file `exact`."""
+class Ask(Protocol):
+    """Something to prepare; it crosses to the contender's process."""
 
-    problem: Problem
-    training: bool
-    exact: Path
+    def prepare(self, peer: Peer, last: bool, threads: int) -> Prepared:
+        """Raises whatever is the reason that the peer cannot do it."""
+
+    def wrong(self, results: Sequence[np.ndarray]) -> str | None:
+        """What is wrong with the results of the first call; None where nothing is."""
 
 
 class Turn:
@@ -48,10 +47,10 @@ def serve(connection: Connection, peer: Peer, last: bool, threads: int) -> None:
         while True:
             asked = connection.recv()
             try:
-                if isinstance(asked, Ask):
+                if not isinstance(asked, Turn):
                     prepared = None  # gives its memory back first
-                    prepared = peer.prepare(job_of(asked.problem, asked.training, threads), last)
-                    connection.send(_first(prepared, asked.exact))
+                    prepared = asked.prepare(peer, last, threads)
+                    connection.send(_first(prepared, asked))
                 elif prepared is not None:
                     connection.send((True, block(prepared.call)))
             except Exception as error:  # whatever a library raises is its reason
@@ -60,12 +59,9 @@ def serve(connection: Connection, peer: Peer, last: bool, threads: int) -> None:
         return
 
 
-def _first(prepared: Prepared, exact: Path) -> tuple[bool, float | str]:
+def _first(prepared: Prepared, ask: Ask) -> tuple[bool, float | str]:
     """The verdict on the first call, and the time of the second."""
-    results = prepared.read(prepared.call())
-    with np.load(exact) as kept:
-        wrong = difference(results, list(kept.values()))
-    if wrong:
+    if wrong := ask.wrong(prepared.read(prepared.call())):
         return False, f"wrong: {wrong}"
     before = time.perf_counter()
     prepared.call()

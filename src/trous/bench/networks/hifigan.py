@@ -67,6 +67,7 @@ class Generator(nn.Module):
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         x = self.first(mel)
         for up, blocks in zip(self.up, self.blocks, strict=True):
+            assert isinstance(blocks, nn.ModuleList)
             x = up(F.leaky_relu(x, SLOPE))
             x = torch.stack([block(x) for block in blocks]).mean(dim=0)
         return torch.tanh(self.last(F.leaky_relu(x, SLOPE)))

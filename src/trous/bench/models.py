@@ -1,0 +1,243 @@
+"""Whole networks through `accelerate`, eval mode, batch 1, beside PyTorch and torch.compile in all their formats."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import exp, log
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trous.bench.lineup import lineup, race
+from trous.bench.peers import OURS, PEERS, Peer, Prepared, Refused
+from trous.bench.record import Record, Track
+from trous.errors import TrousError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+PYTORCH, COMPILED = PEERS[:2]
+
+#: Root mean square difference from PyTorch, relative to the output's, that a network in float32 may have.
+TOLERANCE = 1e-4
+
+#: Voxels a side of the part of the MRI that MeshNet is given, from its centre.
+CUBE = 128
+
+EXPLANATION = (
+    "Milliseconds of one call, medians, contenders taking turns; networks in eval mode, batch 1, float32. trous is the "
+    "network after `trous.accelerate`; `last` has network and input in channels-last memory, which 1-D networks have "
+    "no format for. Outputs agreed before. `best`: how many times faster the better format of trous is than the best "
+    "of PyTorch and torch.compile."
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """How to build a network and its input; `dims` decides which channels-last format there is."""
+
+    name: str
+    dims: int
+    build: Callable[[], nn.Module]
+    example: Callable[[], torch.Tensor]
+
+
+def networks() -> dict[str, Network]:
+    """By key. Real weights and data are taken from the folder TROUS_DATA where it is named, random ones otherwise."""
+    import torch
+
+    from trous.bench.networks import convtasnet, fsrcnn, gtcrn, hifigan, meshnet, unet
+
+    noise = torch.randn
+    levels = (32, 64, 128, 256, 512)
+    return {
+        "gtcrn": Network("GTCRN, 10 s of speech", 2, gtcrn.GTCRN, _speech),
+        "unet2d": Network(
+            "U-Net, 256 x 256", 2, partial(unet.UNet, 2, 1, 2, levels, 1, True), partial(noise, 1, 1, 256, 256)
+        ),
+        "unet3d": Network(
+            "U-Net, 64 x 64 x 64", 3, partial(unet.UNet, 3, 1, 3, levels[:4], 1, True), partial(noise, 1, 1, 64, 64, 64)
+        ),
+        "hifigan": Network(
+            "HiFi-GAN v1, 1.2 s", 1, partial(hifigan.Generator, lambda layer: layer), partial(noise, 1, 80, 100)
+        ),
+        "fsrcnn": Network("FSRCNN x2, 256 x 256", 2, fsrcnn.FSRCNN, partial(noise, 1, 1, 256, 256)),
+        "convtasnet": Network("Conv-TasNet separator, 4 s", 1, convtasnet.Separator, partial(noise, 1, 512, 4000)),
+        "meshnet": Network(f"MeshNet, {CUBE}^3 voxels", 3, partial(_meshnet, meshnet.MeshNet), _volume),
+    }
+
+
+@dataclass(frozen=True)
+class NetworkAsk:
+    """A network for a contender's process; the output that it must come near lies in the .npy file `expected`."""
+
+    key: str
+    expected: Path
+
+    def prepare(self, peer: Peer, last: bool, threads: int) -> Prepared:
+        import torch
+
+        import trous
+
+        network, x = load(self.key)
+        if last:
+            network, x = channels_last(network, x, networks()[self.key].dims)
+        if peer.key == OURS.key:
+            trous.accelerate(network)
+        call = torch.compile(network) if peer.key == COMPILED.key else network
+        return Prepared(torch.inference_mode()(partial(call, x)), lambda y: [as_array(y)])
+
+    def wrong(self, results: Sequence[np.ndarray]) -> str | None:
+        right = np.load(self.expected)
+        if results[0].shape != right.shape:
+            return f"output has shape {results[0].shape}, not {right.shape}"
+        off = float(np.sqrt(np.mean((results[0] - right) ** 2) / np.mean(right**2)))
+        return None if off < TOLERANCE else f"output differs by {off:.1e} of its size"
+
+    def __str__(self) -> str:
+        return self.key
+
+
+@dataclass(frozen=True)
+class Result:
+    """Median seconds of one call by contender, and why others are out."""
+
+    key: str
+    name: str
+    seconds: dict[str, float]
+    out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster trous is than the best of the others, each in its better format."""
+        ours = min(seconds for name, seconds in self.seconds.items() if name in OURS.contenders)
+        return min(seconds for name, seconds in self.seconds.items() if name not in OURS.contenders) / ours
+
+
+def measure(
+    keys: Sequence[str],
+    *,
+    threads: int,
+    seconds: float,
+    limit: float,
+    track: Track[str] = lambda keys, _: keys,
+) -> list[Result]:
+    """The networks of `keys`, all where none is named. Raises TrousError for an unknown one."""
+    known = networks()
+    if unknown := set(keys) - known.keys():
+        raise TrousError("network", f"must be one of {', '.join(known)}", ", ".join(sorted(unknown)))
+    results = []
+    with lineup([OURS, PYTORCH, COMPILED], threads, limit) as contenders, tempfile.TemporaryDirectory() as folder:
+        for key in track([key for key in known if not keys or key in keys], lambda key: key):
+            ask = NetworkAsk(key, Path(folder, f"{key}.npy"))
+            np.save(ask.expected, _expected(key, threads))
+            able = [c for c in contenders if known[key].dims > 1 or not c.last]
+            results.append(Result(key, known[key].name, *race(able, ask, seconds)))
+    return results
+
+
+def record(results: Sequence[Result], threads: int) -> Record:
+    names = [name for peer in (OURS, PYTORCH, COMPILED) for name in peer.contenders]
+    rows = [
+        (r.name, *(f"{1e3 * r.seconds[n]:.2f}" if n in r.seconds else "" for n in names), f"{r.ratio:.2f}")
+        for r in results
+    ]
+    mean = exp(sum(log(r.ratio) for r in results) / len(results))
+    worst = min(results, key=lambda r: r.ratio)
+    facts = [f"best: geometric mean {mean:.2f}, worst {worst.ratio:.2f} ({worst.key})"]
+    facts += [f"{name} on {r.key}: {reason}" for r in results for name, reason in r.out.items()]
+    document = {
+        "threads": threads,
+        "results": [
+            {"id": r.key, "name": r.name, "seconds": r.seconds, "out": r.out, "ratio": r.ratio} for r in results
+        ],
+    }
+    title = f"Networks, float32, eval, batch 1, {threads} threads"
+    return Record("models", title, EXPLANATION, [(("ms", *names, "best"), rows)], facts, document)
+
+
+def load(key: str) -> tuple[nn.Module, torch.Tensor]:
+    """The network in eval mode and its input, the same in every process."""
+    import torch
+
+    torch.manual_seed(0)
+    network = networks()[key]
+    return network.build().eval(), network.example()
+
+
+def channels_last(network: nn.Module, x: torch.Tensor, dims: int) -> tuple[nn.Module, torch.Tensor]:
+    """Both in the memory format for so many dimensions; an input that is a spectrum is brought there by the network."""
+    import torch
+
+    if dims == 1:
+        raise Refused("torch has no channels-last format for 1-D networks")
+    memory: Any = torch.channels_last if dims == 2 else torch.channels_last_3d
+    if x.ndim == dims + 2:
+        x = x.contiguous(memory_format=memory)
+    moved: Any = network  # whose stubs know no memory format
+    return moved.to(memory_format=memory), x
+
+
+def as_array(y: torch.Tensor) -> np.ndarray:
+    import torch
+
+    return (torch.view_as_real(y) if y.is_complex() else y).contiguous().numpy()
+
+
+def _expected(key: str, threads: int) -> np.ndarray:
+    import torch
+
+    torch.set_num_threads(threads)
+    network, x = load(key)
+    with torch.inference_mode():
+        return as_array(network(x))
+
+
+def _data(*parts: str) -> Path | None:
+    """A file of the folder TROUS_DATA, if it is there."""
+    path = Path(os.environ.get("TROUS_DATA", ""), *parts)
+    return path if os.environ.get("TROUS_DATA") and path.is_file() else None
+
+
+def _speech() -> torch.Tensor:
+    """The spectrum of 10 s at 16 kHz: a clip, repeated as need be, or noise."""
+    import torch
+
+    from trous.bench.networks.gtcrn import HOP, WINDOW
+
+    clip = np.random.default_rng(0).standard_normal(160_000)
+    if path := _data("models", "gtcrn", "mix.wav"):
+        with wave.open(str(path)) as kept:
+            clip = np.resize(np.frombuffer(kept.readframes(kept.getnframes()), "<i2") / 2**15, clip.shape)
+    samples = torch.from_numpy(clip).float()[None]
+    return torch.stft(samples, WINDOW, HOP, window=torch.hann_window(WINDOW).sqrt(), return_complex=True)
+
+
+def _volume() -> torch.Tensor:
+    """The middle of an MRI, from 0 to 1, or noise."""
+    import torch
+
+    volume: Any = np.random.default_rng(0).random((CUBE,) * 3)
+    if path := _data("models", "brainchop", "t1_crop.nii.gz"):
+        raw = gzip.decompress(path.read_bytes())  # NIfTI-1: a header of 352 bytes, then 256^3 bytes
+        whole = np.frombuffer(raw, np.uint8, 256**3, 352).reshape((256,) * 3)
+        cut = slice(128 - CUBE // 2, 128 + CUBE // 2)
+        volume = whole[cut, cut, cut] / whole.max()
+    return torch.from_numpy(volume).float()[None, None]
+
+
+def _meshnet(build: Callable[[], nn.Module]) -> nn.Module:
+    import torch
+
+    network = build()
+    if path := _data("models", "brainchop", "meshnet.pth"):
+        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    return network
