@@ -53,9 +53,31 @@ def test_a_list_is_written_down(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["calls", "--problem", "conv,c1-1,x4,k3", "--seconds", "0"], "Small calls"),
+        (["memory", "mine.json", "a"], "most asked: "),
+        (["models", "fsrcnn", "--seconds", "0", "--peers", "torch"], "best: geometric mean "),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_the_other_measures(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine.json").write_text(json.dumps([{"id": "a", "problem": SMALL, "why": "a test"}]))
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert said in capsys.readouterr().out
+    assert os.listdir() == ["mine.json"]  # a part of a measure is written where --output says so
+    assert run(*arguments[:1], "--help", monkeypatch=monkeypatch) == 0
+    assert "  trous bench " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["missing"], "list must be a JSON file or one of held_out, shapes, got 'missing'"),
         (["shapes", "missing"], "id must be in the list shapes, got 'missing'"),
         (["--peers", "torch,mine"], "peers must be all, none, or some of torch, compile, "),
+        (["models", "vgg"], "network must be one of gtcrn, "),
+        (["memory", "shapes", "missing"], "id must be in the list shapes, got 'missing'"),
         (["--problem", "conv,x3"], "problem must state channels (c)"),
     ],
 )

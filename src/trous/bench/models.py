@@ -124,18 +124,19 @@ class Result:
 
 def measure(
     keys: Sequence[str],
+    peers: Sequence[Peer] = (PYTORCH, COMPILED),
     *,
     threads: int,
     seconds: float,
     limit: float,
     track: Track[str] = lambda keys, _: keys,
 ) -> list[Result]:
-    """The networks of `keys`, all where none is named. Raises TrousError for an unknown one."""
+    """The networks of `keys`, all where none is named, beside those `peers`. Raises TrousError for an unknown one."""
     known = networks()
     if unknown := set(keys) - known.keys():
         raise TrousError("network", f"must be one of {', '.join(known)}", ", ".join(sorted(unknown)))
     results = []
-    with lineup([OURS, PYTORCH, COMPILED], threads, limit) as contenders, tempfile.TemporaryDirectory() as folder:
+    with lineup([OURS, *peers], threads, limit) as contenders, tempfile.TemporaryDirectory() as folder:
         for key in track([key for key in known if not keys or key in keys], lambda key: key):
             ask = NetworkAsk(key, Path(folder, f"{key}.npy"))
             np.save(ask.expected, _expected(key, threads))
@@ -145,7 +146,8 @@ def measure(
 
 
 def record(results: Sequence[Result], threads: int) -> Record:
-    names = [name for peer in (OURS, PYTORCH, COMPILED) for name in peer.contenders]
+    contenders = [name for peer in (OURS, PYTORCH, COMPILED) for name in peer.contenders]
+    names = [name for name in contenders if any(name in r.seconds for r in results)]
     rows = [
         (r.name, *(f"{1e3 * r.seconds[n]:.2f}" if n in r.seconds else "" for n in names), f"{r.ratio:.2f}")
         for r in results

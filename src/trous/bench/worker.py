@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -36,7 +37,8 @@ def serve(connection: Connection, peer: Peer, last: bool, threads: int) -> None:
 
     Answers are `(True, seconds of one call)` or `(False, reason)`.
     """
-    _settle(threads)
+    settle(threads)
+    _keep_memory()
     prepared: Prepared | None = None
     try:
         for package in peer.needs:
@@ -75,16 +77,11 @@ def _reason(error: Exception) -> str:
     return text if isinstance(error, Refused) else f"{type(error).__name__}: {text}"
 
 
-def _settle(threads: int) -> None:
-    """The same cores for everyone, silence, and an end with the parent's."""
+def settle(threads: int) -> None:
+    """What processes that measure have in common: the same cores for all, silence, an end with the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
-        import ctypes
-
-        libc = ctypes.CDLL(None)
-        libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: also while stopped
-        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD: memory that was freed is used again, so that
-            libc.mallopt(option, 1 << 30)  # nobody's time holds page faults by the luck of what was allocated before
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: also while stopped
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[:threads])
     for name in ("OMP_NUM_THREADS", "TROUS_NUM_THREADS"):
@@ -93,3 +90,11 @@ def _settle(threads: int) -> None:
     silent = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(silent, stream)
+
+
+def _keep_memory() -> None:
+    """Memory that was freed is used again: else page faults count, by the luck of what was allocated before."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        for option in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+            libc.mallopt(option, 1 << 30)

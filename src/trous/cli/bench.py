@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from trous.cli import show
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
     from trous.bench.peers import Peer
-    from trous.bench.record import Record
 
 RESULTS = Path("benchmarks/results")
 
@@ -44,6 +44,11 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads for every contender; by default one for each core.", show_default=False),
 ]
+Seconds = Annotated[float, typer.Option(min=0, help="Time for each, all contenders together.")]
+List = Annotated[
+    str, typer.Argument(metavar="[LIST]", help="A packaged list (shapes, held_out), or a JSON file of that form.")
+]
+Ids = Annotated[list[str] | None, typer.Argument(help="Only these of its layers.", show_default=False)]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help=f"Folder for the files; by default {RESULTS}.", show_default=False),
@@ -71,10 +76,8 @@ def _bench() -> None:
 
 @bench.command()
 def layers(
-    list_name: Annotated[
-        str, typer.Argument(metavar="[LIST]", help="A packaged list (shapes, held_out), or a JSON file of that form.")
-    ] = "shapes",
-    ids: Annotated[list[str] | None, typer.Argument(help="Only these of its layers.", show_default=False)] = None,
+    list_name: List = "shapes",
+    ids: Ids = None,
     problem: Annotated[
         str | None, typer.Option(help="One layer as a word (trous plan --help) and no list.", show_default=False)
     ] = None,
@@ -86,7 +89,7 @@ def layers(
         str, typer.Option(help="Some of torch, compile, onnxruntime, openvino, jax, joined by commas; all; none.")
     ] = "all",
     threads: Threads = None,
-    seconds: Annotated[float, typer.Option(min=0, help="Time for each layer, all contenders together.")] = 2.0,
+    seconds: Seconds = 2.0,
     limit: Annotated[float, typer.Option(min=1, help="Seconds after which a contender is out of a layer.")] = 30.0,
     output: Output = None,
 ) -> None:
@@ -105,87 +108,129 @@ def layers(
 
     from trous.bench import lists, roofline
     from trous.bench.layers import measure_all
+    from trous.bench.peers import PEERS
     from trous.bench.report import Report
     from trous.problem import Problem
 
+    folder = show.folder(output, None if problem or ids else RESULTS)
     if problem is not None:
         list_name, cases = "problem", [lists.Case("problem", Problem.parse(problem), "given")]
     else:
         cases = lists.chosen(lists.read_cases(list_name), ids or [], list_name)
     if dtype is not None:
         cases = [replace(case, problem=replace(case.problem, dtype=dtype.value)) for case in cases]
-    rivals, count = _peers(peers), threads or len(os.sched_getaffinity(0))
+    rivals, count = _peers(peers, [peer.key for peer in PEERS]), _threads(threads)
     limits = roofline.measure(cases[0].problem.dtype, count)
-    try:
-        results = measure_all(
+    results = show.right(
+        lambda: measure_all(
             cases,
             rivals,
             training=mode is Mode.train,
             threads=count,
             seconds=seconds,
             limit=limit,
-            track=_track,
+            track=show.track,
         )
-    except ArithmeticError as error:
-        typer.echo(f"trous: {error}", err=True)
-        raise typer.Exit(1) from None
-    whole = problem is None and not ids
-    _finish(
-        Report(results, limits, rivals).record(Path(list_name).stem, seconds), output or (RESULTS if whole else None)
     )
+    show.finish(Report(results, limits, rivals).record(Path(list_name).stem, seconds), folder)
 
 
-def _peers(named: str) -> list[Peer]:
+@bench.command()
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Some of gtcrn, unet2d, unet3d, hifigan, fsrcnn, convtasnet, meshnet.", show_default=False),
+    ] = None,
+    peers: Annotated[str, typer.Option(help="Of torch and compile, one, or both joined by a comma.")] = "torch,compile",
+    threads: Threads = None,
+    seconds: Seconds = 10.0,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds after which a contender is out of a network.")] = 120.0,
+    output: Output = None,
+) -> None:
+    """Whole networks through trous.accelerate, beside PyTorch and torch.compile.
+
+    Eval mode, batch 1, in both memory formats where there are two. Real weights and inputs are taken from the folder
+    TROUS_DATA, where GTCRN's clip and MeshNet's MRI lie in it.
+
+    \b
+    Examples:
+      trous bench models
+      trous bench models fsrcnn unet2d --seconds 20
+    """
+    from trous.bench import models as whole
+
+    folder = show.folder(output, None if names else RESULTS)
+    rivals, count = _peers(peers, ("torch", "compile")), _threads(threads)
+    results = show.right(
+        lambda: whole.measure(names or [], rivals, threads=count, seconds=seconds, limit=limit, track=show.track)
+    )
+    show.finish(whole.record(results, count), folder)
+
+
+@bench.command()
+def calls(
+    problem: Annotated[
+        str | None, typer.Option(help="One layer as a word (trous plan --help).", show_default=False)
+    ] = None,
+    seconds: Seconds = 3.0,
+    output: Output = None,
+) -> None:
+    """What a call costs that has next to nothing to do: NumPy, torch, and torch's own.
+
+    \b
+    Examples:
+      trous bench calls
+      trous bench calls --problem conv_transpose,c1-1,x2x2,k2x2,s2
+    """
+    from trous.bench import calls as small
+    from trous.problem import Problem
+
+    folder = show.folder(output, None if problem else RESULTS)
+    problems = [Problem.parse(text) for text in (small.CALLS if problem is None else (problem,))]
+    results = show.right(lambda: small.measure(problems, seconds, track=show.track))
+    show.finish(small.record(results), folder)
+
+
+@bench.command()
+def sizes(threads: Threads = None, output: Output = None) -> None:
+    """What a new size costs: 100 different lengths beside 100 calls of one, through vocoder layers.
+
+    \b
+    Examples:
+      trous bench sizes --threads 1
+    """
+    from trous.bench import sizes as new
+
+    folder = show.folder(output, RESULTS)
+    show.finish(new.record(new.measure(new.LAYERS, threads=_threads(threads), track=show.track)), folder)
+
+
+@bench.command()
+def memory(list_name: List = "shapes", ids: Ids = None, output: Output = None) -> None:
+    """Memory beyond input, weight and output: what kernels ask for, and what the process grows by.
+
+    \b
+    Examples:
+      trous bench memory
+      trous bench memory held_out meshnet_d8
+    """
+    from trous.bench import lists
+    from trous.bench import memory as beyond
+
+    folder = show.folder(output, None if ids else RESULTS)
+    cases = lists.chosen(lists.read_cases(list_name), ids or [], list_name)
+    results = beyond.measure(cases, track=show.track)
+    show.finish(beyond.record(results, Path(list_name).stem), folder)
+
+
+def _threads(wanted: int | None) -> int:
+    return wanted or len(os.sched_getaffinity(0))
+
+
+def _peers(named: str, keys: Sequence[str]) -> list[Peer]:
     from trous.bench.peers import PEERS
 
-    keys = [peer.key for peer in PEERS]
-    wanted = {"all": keys, "none": []}.get(named, named.split(","))
+    wanted = {"all": keys, "none": ()}.get(named, named.split(","))
     if unknown := set(wanted) - set(keys):
         raise TrousError("peers", f"must be all, none, or some of {', '.join(keys)}", ",".join(sorted(unknown)))
     return [peer for peer in PEERS if peer.key in wanted]
-
-
-def _track(items: Iterable[Any], name: Callable[[Any], str]) -> Iterator[Any]:
-    """The items, with a bar on standard error that names the one at hand."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description:20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    listed = list(items)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=len(listed))
-        for item in listed:
-            progress.update(task, description=name(item))
-            yield item
-            progress.advance(task)
-
-
-def _finish(record: Record, folder: Path | None) -> None:
-    """Print the table and what it says; write the files, if there is a folder for them."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from trous.bench.record import numeric_columns
-
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    for number, (header, rows) in enumerate(record.tables):
-        table = Table(
-            title="" if number else record.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-        )
-        for name, right in zip(header, numeric_columns(header, rows), strict=True):
-            heading = name.replace(", channels ", "\n").replace("ONNX ", "ONNX\n")
-            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(*row)
-        console.width = max(console.width, console.measure(table).maximum)  # rather a long line than half a number
-        console.print(table)
-    for fact in record.facts:
-        console.print(fact)
-    if folder is None:
-        return
-    try:
-        for path in record.write(folder):
-            console.print(f"wrote {path}")
-    except OSError as error:
-        raise TrousError("output", f"must be where files can be written ({error.strerror})", str(folder)) from None

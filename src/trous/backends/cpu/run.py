@@ -96,6 +96,11 @@ def _scratch(size: int) -> int:
     return at
 
 
+def scratch_held() -> int:
+    """Bytes of scratch that this thread keeps: the most that a kernel has asked it for."""
+    return int(getattr(_local, "scratch", (0,))[0])
+
+
 @lru_cache(maxsize=1)
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

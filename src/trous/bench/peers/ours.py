@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -14,17 +15,26 @@ from trous.bench.peers.job import Job, Prepared, Refused
 
 
 def prepare(job: Job, last: bool) -> Prepared:
-    problem = job.problem
-    names = ("stride", "padding", "output_padding", "dilation", "groups")
-    options: dict[str, Any] = {name: getattr(problem.spec, name) for name in names if hasattr(problem.spec, name)}
-    function = partial(getattr(trous, problem.kind), **options)
     if find_spec("torch"):
-        return pytorch.prepared(job, last, False, function)
-    if job.dy is not None or problem.dtype == "bfloat16":
+        return pytorch.prepared(job, last, False, _function(job))
+    if job.dy is not None or job.problem.dtype == "bfloat16":
         raise Refused("needs torch, which is not installed")
-    x, w = (_array(numbers, problem.dtype, last) for numbers in (job.x, job.w))
-    b = None if job.b is None else job.b.astype(problem.dtype)
-    return Prepared(partial(function, x, w, b), lambda y: [y.astype(job.x.dtype)])
+    return numpy_call(job, last)
+
+
+def numpy_call(job: Job, last: bool) -> Prepared:
+    """The output alone, with NumPy's arrays."""
+    dtype = job.problem.dtype
+    x, w = (_array(numbers, dtype, last) for numbers in (job.x, job.w))
+    b = None if job.b is None else job.b.astype(dtype)
+    return Prepared(partial(_function(job), x, w, b), lambda y: [y.astype(job.x.dtype)])
+
+
+def _function(job: Job) -> Callable[..., Any]:
+    spec = job.problem.spec
+    names = ("stride", "padding", "output_padding", "dilation", "groups")
+    options = {name: getattr(spec, name) for name in names if hasattr(spec, name)}
+    return partial(getattr(trous, job.problem.kind), **options)
 
 
 def _array(numbers: np.ndarray, dtype: str, last: bool) -> np.ndarray:
