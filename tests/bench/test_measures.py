@@ -109,7 +109,7 @@ def test_networks_are_timed_in_all_their_formats(tmp_path: Path) -> None:
     assert set(result.seconds) == set(models.OURS.contenders + models.PYTORCH.contenders)
     record = models.record(results, threads=1)
     assert record.facts == [f"best: geometric mean {result.ratio:.2f}, worst {result.ratio:.2f} (fsrcnn)"]
-    assert "| FSRCNN x2, 256 x 256 | " in record.write(tmp_path)[1].read_text()
+    assert "| FSRCNN x3, 128 x 128 | " in record.write(tmp_path)[1].read_text()
 
 
 def test_a_network_that_is_not_there() -> None:
@@ -143,7 +143,7 @@ def test_the_mri_and_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no data, noise takes its place; where there is, the checkpoint loads strictly."""
     monkeypatch.delenv("TROUS_DATA", raising=False)
     assert models._volume().shape == (1, 1, *[models.CUBE] * 3)
-    assert models._speech().shape == (1, 257, 626)
+    assert models._speech().shape == (1, 257, 63)
     assert torch.is_complex(models._speech())
 
 

@@ -30,7 +30,11 @@ PYTORCH, COMPILED = PEERS[:2]
 TOLERANCE = 1e-4
 
 #: Voxels a side of the part of the MRI that MeshNet is given, from its centre.
-CUBE = 128
+CUBE = 96
+
+#: Files of published weights under TROUS_DATA, and the entry in them.
+GTCRN_WEIGHTS = "models/gtcrn/model_trained_on_dns3.tar", "model"
+MESHNET_WEIGHTS = "models/brainchop/meshnet.pth", None
 
 EXPLANATION = (
     "Milliseconds of one call, medians, contenders taking turns; networks in eval mode, batch 1, float32. trous is the "
@@ -57,21 +61,23 @@ def networks() -> dict[str, Network]:
     from trous.bench.networks import convtasnet, fsrcnn, gtcrn, hifigan, meshnet, unet
 
     noise = torch.randn
-    levels = (32, 64, 128, 256, 512)
+    flat, solid = (partial(unet.UNet, dims, 1, dims, padding=1, normed=True) for dims in (2, 3))
     return {
-        "gtcrn": Network("GTCRN, 10 s of speech", 2, gtcrn.GTCRN, _speech),
+        "gtcrn": Network("GTCRN, 1 s of speech", 2, partial(_trained, gtcrn.GTCRN, *GTCRN_WEIGHTS), _speech),
         "unet2d": Network(
-            "U-Net, 256 x 256", 2, partial(unet.UNet, 2, 1, 2, levels, 1, True), partial(noise, 1, 1, 256, 256)
+            "U-Net, 256 x 256", 2, partial(flat, widths=(32, 64, 128, 256)), partial(noise, 1, 1, 256, 256)
         ),
         "unet3d": Network(
-            "U-Net, 64 x 64 x 64", 3, partial(unet.UNet, 3, 1, 3, levels[:4], 1, True), partial(noise, 1, 1, 64, 64, 64)
+            "U-Net, 64 x 64 x 64", 3, partial(solid, widths=(16, 32, 64)), partial(noise, 1, 1, 64, 64, 64)
         ),
         "hifigan": Network(
-            "HiFi-GAN v1, 1.2 s", 1, partial(hifigan.Generator, lambda layer: layer), partial(noise, 1, 80, 100)
+            "HiFi-GAN v1, 64 frames", 1, partial(hifigan.Generator, lambda layer: layer), partial(noise, 1, 80, 64)
         ),
-        "fsrcnn": Network("FSRCNN x2, 256 x 256", 2, fsrcnn.FSRCNN, partial(noise, 1, 1, 256, 256)),
-        "convtasnet": Network("Conv-TasNet separator, 4 s", 1, convtasnet.Separator, partial(noise, 1, 512, 4000)),
-        "meshnet": Network(f"MeshNet, {CUBE}^3 voxels", 3, partial(_meshnet, meshnet.MeshNet), _volume),
+        "fsrcnn": Network("FSRCNN x3, 128 x 128", 2, partial(fsrcnn.network, 3), partial(noise, 1, 1, 128, 128)),
+        "convtasnet": Network("Conv-TasNet separator, 1 s", 1, convtasnet.Separator, partial(noise, 1, 512, 1000)),
+        "meshnet": Network(
+            f"MeshNet, {CUBE}^3 voxels", 3, partial(_trained, meshnet.MeshNet, *MESHNET_WEIGHTS), _volume
+        ),
     }
 
 
@@ -210,15 +216,15 @@ def _data(*parts: str) -> Path | None:
 
 
 def _speech() -> torch.Tensor:
-    """The spectrum of 10 s at 16 kHz: a clip, repeated as need be, or noise."""
+    """The spectrum of 1 s at 16 kHz: the beginning of a noisy clip, or noise."""
     import torch
 
     from trous.bench.networks.gtcrn import HOP, WINDOW
 
-    clip = np.random.default_rng(0).standard_normal(160_000)
+    clip = np.random.default_rng(0).standard_normal(16_000)
     if path := _data("models", "gtcrn", "mix.wav"):
         with wave.open(str(path)) as kept:
-            clip = np.resize(np.frombuffer(kept.readframes(kept.getnframes()), "<i2") / 2**15, clip.shape)
+            clip = np.frombuffer(kept.readframes(len(clip)), "<i2") / 2**15
     samples = torch.from_numpy(clip).float()[None]
     return torch.stft(samples, WINDOW, HOP, window=torch.hann_window(WINDOW).sqrt(), return_complex=True)
 
@@ -236,10 +242,12 @@ def _volume() -> torch.Tensor:
     return torch.from_numpy(volume).float()[None, None]
 
 
-def _meshnet(build: Callable[[], nn.Module]) -> nn.Module:
+def _trained(build: Callable[[], nn.Module], file: str, entry: str | None) -> nn.Module:
+    """With the published weights, where they are."""
     import torch
 
     network = build()
-    if path := _data("models", "brainchop", "meshnet.pth"):
-        network.load_state_dict(torch.load(path, weights_only=True, map_location="cpu"))
+    if path := _data(*file.split("/")):
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        network.load_state_dict(saved[entry] if entry else saved)
     return network
