@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import platform
-import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import llvmlite.binding as llvm
 import llvmlite.ir as ll
 import numpy as np
 
 from trous.arrays import address
 from trous.backends.cpu import engine
+from trous.backends.cpu.amx import ROW_BYTES, ROWS, TILES, Tiles, configuration
 from trous.backends.cpu.header import POINTER_COUNT, POINTERS, Fields, Kernel
-from trous.backends.cpu.ir import BYTES, ELEMENTS, Accumulator, Array, Function
+from trous.backends.cpu.ir import BYTES, ELEMENTS, I64, Accumulator, Array, Function
 from trous.backends.cpu.target import Target
 
 #: What a probe is told. Thread t has the elements `t*length .. (t+1)*length` of each array, and goes over them `passes`
@@ -30,8 +26,6 @@ _TEXT = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
 
 #: Vectors in one step of a loop over memory: two cache lines at least.
 _UNROLLED = 8
-
-_I8 = ll.IntType(8)
 
 
 class Probe(NamedTuple):
@@ -60,7 +54,7 @@ def arithmetic(dtype: str, target: Target) -> Probe:
     bfloat16 has an instruction of its own, AMX's product of tiles, where processor and system have it; all else is
     done in float32, float16 among it, whose own instructions round every sum to 16 bits.
     """
-    if dtype == "bfloat16" and target.name == "avx512" and _tiles_allowed():
+    if dtype == "bfloat16" and target.matrix_tiles:
         return _tile_products(target)
     return _multiply_adds("float64" if dtype == "float64" else "float32", target)
 
@@ -119,38 +113,27 @@ def _multiply_adds(element: str, target: Target) -> Probe:
 
 
 def _tile_products(target: Target) -> Probe:
-    """AMX: four tiles of 16x16 sums, each the products of 16x32 with 32x16 bfloat16; the tiles hold zeros."""
-    target = replace(target, name=f"{target.name}_amx", features=f"{target.features},+amx-tile,+amx-bf16")
+    """AMX: four tiles of sums, each the products of two of four other tiles, which hold zeros."""
     name = f"probe_tile_products_{_TEXT}"
+    sums, factors = range(4), range(4, TILES)
 
     def build() -> str:
         kernel = Kernel(FIELDS, name, checked=False)
         fn = kernel.fn
-        # Palette 1, and for each of eight tiles 64 bytes a row and 16 rows.
-        shape = bytes([1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8])
-        kept = ll.GlobalVariable(kernel.module, ll.ArrayType(_I8, 64), "shape")
-        kept.initializer, kept.global_constant = ll.Constant(kept.value_type, bytearray(shape)), True
-        fn.call("llvm.x86.ldtilecfg", ll.VoidType(), [kept])
-        for tile in range(8):
-            fn.call("llvm.x86.tilezero", ll.VoidType(), [ll.Constant(_I8, tile)])
+        tiles, shape = Tiles(fn), configuration([(ROWS, ROW_BYTES)] * TILES)
+        block = ll.GlobalVariable(kernel.module, ll.ArrayType(I64, len(shape)), "configuration")
+        block.initializer, block.global_constant = ll.Constant(block.value_type, shape.tolist()), True
+        tiles.configure(Array(fn, block, "int64"))
+        for tile in range(TILES):
+            tiles.clear(tile)
         with fn.loop(0, kernel.passes):
-            for total in range(4):
-                tiles = [ll.Constant(_I8, tile) for tile in (total, 4 + total // 2, 6 + total % 2)]
-                fn.call("llvm.x86.tdpbf16ps", ll.VoidType(), tiles)
-        fn.call("llvm.x86.tilerelease", ll.VoidType(), [])
+            for total in sums:
+                tiles.multiply_add(total, factors[total // 2], factors[2 + total % 2])
+        tiles.release()
         return kernel.finish()
 
-    return Probe(engine.function(name, target, build), 4 * 16 * 16 * 32, "AMX bfloat16 tile products")
-
-
-def _tiles_allowed() -> bool:
-    """Whether the processor has AMX and Linux lets this process use it, which has to be asked for."""
-    features = llvm.get_host_cpu_features()
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return False
-    arch_prctl, request_permission, tile_data = 158, 0x1023, 18
-    allowed = ctypes.CDLL(None, use_errno=True).syscall(arch_prctl, request_permission, tile_data) == 0
-    return bool(features.get("amx-tile") and features.get("amx-bf16") and allowed)
+    products = ROWS * (ROW_BYTES // 4) * (ROW_BYTES // 2)
+    return Probe(engine.function(name, target, build), len(sums) * products, "AMX bfloat16 tile products")
 
 
 def _keep(fn: Function, sums: list[Accumulator], y: Array) -> None:
