@@ -16,13 +16,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import llvmlite.ir as ll
+
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Int
+from trous.backends.cpu.ir import Accumulator, Array, Int
+from trous.backends.cpu.narrow import summed_in
 
-#: Records: segments along x (place in the window, first position, positions), chunks of columns (offsets z, y, x,
-#: positions between lanes, elements from the step's own, place in the panels, lanes as bits).
-SEGMENT, CHUNK = 3, 7
+#: Records: segments along x (place in the window, first position, positions), chunks of a vector of columns (offsets z,
+#: y, and x of lane 0, positions between lanes, elements from the step's own to lane 0, lanes as bits, and the steps
+#: along x, from one up to another, at which all of them are inside the array).
+SEGMENT, CHUNK = 3, 8
+#: Steps for which columns are put together at a time.
+STEPS = 8
 
+#: Positions by which what is asked for runs ahead of what is copied, where a position's channels are adjacent: too many
+#: short stretches for the processor to guess.
+AHEAD = 32
 #: What is adjacent in memory: channels, positions, neither; or taps stand in the place of channels, adjacent or not.
 CHANNELS, POSITIONS, GATHER, COLUMNS, SPREAD = "channels", "positions", "gather", "columns", "spread"
 
@@ -47,7 +56,7 @@ class Panels:
 
     def __init__(self, kernel: Kernel, side: str, element: str, lanes: int, take: int, mode: str):
         self.k, self.fn, self.side, self.mode = kernel, kernel.fn, side, mode
-        self.lanes, self.take = lanes, take
+        self.element, self.lanes, self.take = summed_in(element), lanes, take
         self.width = -(-take // lanes) * lanes
         self.memory = kernel.part(f"{side}_panels", element)
         self.tables = {name: kernel.array(f"{side}_{name}", "int64") for name in TABLES}
@@ -128,6 +137,7 @@ class Panels:
         with fn.loop(0, positions) as position:
             place = position * self.number("x")
             adjacent = self.mode == CHANNELS
+            line.prefetch(place + self.number("x") * AHEAD)
             value = line.masked(place, mask) if adjacent else line.gather(place, self.number("c"), mask)
             row.set_vector(position * self.width, value)
 
@@ -135,38 +145,60 @@ class Panels:
 
     def _fill_columns(self, source: Array, block: Int, box: Box) -> None:
         """Every step's own row of what all taps of all channels read, zeros where that is outside the array."""
-        fn = self.fn
+        fn, lanes = self.fn, self.lanes
         first, stop = box.first, box.stop
+        vectors = self.number("block") // lanes
         with (
             fn.loop(first["n"], stop["n"]) as n,
             fn.loop(first["z"], stop["z"]) as step_z,
             fn.loop(first["y"], stop["y"]) as step_y,
-            fn.loop(self.chunk_range(block, 0), self.chunk_range(block, 1)) as number,
+            fn.loop(0, vectors) as vector,
         ):
-            chunk = self.tables["chunks"].at(number * CHUNK)
-            at_z, at_y = step_z * self.number("step_z"), step_y * self.number("step_y")
-            z, y = at_z + chunk[0], at_y + chunk[1]
-            inside = (z >= 0) & (z < self.number("size_z")) & (y >= 0) & (y < self.number("size_y"))
-            line = source.at(n * self.number("n") + at_z * self.number("z") + at_y * self.number("y") + chunk[4])
-            place = chunk[5] + (n - first["n"]) * self.number("at_n") + (step_z - first["z"]) * self.number("at_z")
-            row = self.memory.at(place + (step_y - first["y"]) * self.number("at_y"))
-            self._fill_chunk(line, row, chunk, fn.choose(inside, self.number("size_x"), 0), first["x"], stop["x"])
+            z, y = step_z * self.number("step_z"), step_y * self.number("step_y")
+            line = source.at(n * self.number("n") + z * self.number("z") + y * self.number("y"))
+            place = (n - first["n"]) * self.number("at_n") + (step_z - first["z"]) * self.number("at_z")
+            place = place + (step_y - first["y"]) * self.number("at_y") + vector * lanes % self.width
+            row = self.panel(vector * lanes // self.width).at(place)
+            chunks = self.tables["chunk_at"].at(block * vectors + vector)
+            with fn.loop(first["x"], stop["x"], STEPS) as step:
+                self._fill_steps(line, row.at((step - first["x"]) * self.width), chunks, z, y, step)
 
-    def chunk_range(self, block: Int, end: int) -> Int:
-        return self.tables["chunk_at"][block + end]
+    def _fill_steps(self, line: Array, row: Array, chunks: Array, z: Int, y: Int, step: Int) -> None:
+        """One vector of columns for `STEPS` steps, put together in registers from the chunks that it has.
 
-    def _fill_chunk(self, line: Array, row: Array, chunk: Array, size: Int, first: Int, stop: Int) -> None:
-        """The lanes of one chunk for the steps of a row; a lane is there if its position lies in `0 .. size-1`."""
+        Steps behind a row's last are written to places that are filled later or never read.
+        """
         fn, lanes = self.fn, self.lanes
-        keep = fn.mask(chunk[6], lanes)
-        apart = fn.builder.mul(fn.lane_numbers(lanes), fn.splat(chunk[3].value, lanes))
-        with fn.loop(first, stop) as step:
-            at = step * self.number("step_x")
-            x = fn.builder.add(apart, fn.splat((at + chunk[2]).value, lanes))
-            # One comparison of numbers without a sign: below zero is far above any size.
-            there = fn.builder.and_(fn.builder.icmp_unsigned("<", x, fn.splat(size.value, lanes)), keep)
-            if self.mode == COLUMNS:
-                value = line.masked(at * self.number("x"), there)
-            else:
-                value = line.gather(at * self.number("x"), self.number("spread"), there)
-            row.set_masked((step - first) * self.width, value, keep)
+        values = [Accumulator(fn, self.element, lanes) for _ in range(STEPS)]
+        for value in values:
+            value.clear()
+        with fn.loop(chunks[0], chunks[1]) as number:
+            chunk = self.tables["chunks"].at(number * CHUNK)
+            at_z, at_y = z + chunk[0], y + chunk[1]
+            inside = (at_z >= 0) & (at_z < self.number("size_z")) & (at_y >= 0) & (at_y < self.number("size_y"))
+            with fn.when(inside):
+                keep, begin = fn.mask(chunk[5], lanes), line.at(chunk[4])
+                with fn.either((step >= chunk[6]) & (step + STEPS <= chunk[7])) as (then, otherwise):
+                    with then:
+                        for i, value in enumerate(values):
+                            self._put(value, begin, step + i, keep)
+                    with otherwise:
+                        apart = fn.builder.mul(fn.lane_numbers(lanes), fn.splat(chunk[3].value, lanes))
+                        size = fn.splat(self.number("size_x").value, lanes)
+                        for i, value in enumerate(values):
+                            x = (step + i) * self.number("step_x") + chunk[2]
+                            x = fn.builder.add(apart, fn.splat(x.value, lanes))
+                            # One comparison of numbers without a sign: below zero is far above any size.
+                            there = fn.builder.and_(fn.builder.icmp_unsigned("<", x, size), keep)
+                            self._put(value, begin, step + i, there)
+        for i, value in enumerate(values):
+            row.set_vector(self.width * i, value.get())
+
+    def _put(self, value: Accumulator, line: Array, step: Int, lanes: ll.Value) -> None:
+        """Read some lanes of a step's columns."""
+        place = step * self.number("step_x") * self.number("x")
+        if self.mode == COLUMNS:
+            found = line.masked(place, lanes)
+        else:
+            found = line.gather(place, self.number("spread"), lanes)
+        value.set(self.fn.builder.select(lanes, found, value.get()))

@@ -57,7 +57,7 @@ def bind(tiling: Tiling, weight: WeightStrides, checked: bool) -> tuple[correlat
     places = _places(tiling, weight)
     mode = form.right.mode
     if form.columns:
-        mode = _bind_columns(tiling, layouts[1], numbers, tables)
+        mode = _bind_columns(tiling, numbers, tables)
     padded = np.zeros(right_blocks * right_block, np.int64)
     padded[: len(places)] = places
     tables["w_right"] = padded
@@ -177,45 +177,40 @@ def _window_tables(layout: Layout) -> dict[str, np.ndarray]:
     }
 
 
-def _bind_columns(tiling: Tiling, layout: Layout, numbers: dict[str, int], tables: dict[str, np.ndarray]) -> str:
+def _bind_columns(tiling: Tiling, numbers: dict[str, int], tables: dict[str, np.ndarray]) -> str:
     """The columns in chunks that a vector holds; returns how they are copied."""
     form, lanes = tiling.form, tiling.lanes
-    side, block = form.right, tiling.blocks[1]
+    side = form.right
     _, channel, *apart = side.strides
-    taps = [[tap.offset for tap in axis.plan.taps] for axis in form.axes]
+    offsets = [[tap.offset for tap in axis.plan.taps] for axis in form.axes]
+    inside = {tap.offset: form.axes[2].steps(tap) for tap in form.axes[2].plan.taps}
     if side.mode == panels.CHANNELS:
         step, spread = 0, channel
-        runs = [(z, y, x, 0, side.channels) for z, y, x in product(*taps)]
+        runs = [(z, y, x, 0, side.channels) for z, y, x in product(*offsets)]
     else:
-        step = taps[2][1] - taps[2][0] if len(taps[2]) > 1 else 1
+        step = offsets[2][1] - offsets[2][0] if len(offsets[2]) > 1 else 1
         spread = step * apart[2]
         runs = [
             (z, y, x, c * channel, count)
-            for c, z, y in product(range(side.channels), *taps[:2])
-            for x, count in _runs(taps[2], step)
+            for c, z, y in product(range(side.channels), *offsets[:2])
+            for x, count in _runs(offsets[2], step)
         ]
     chunks: list[tuple[int, ...]] = []
-    starts = [0]
+    starts: list[int] = []
     column = 0
-
-    def add(z: int, y: int, x: int, memory: int, count: int) -> None:
-        nonlocal column
-        if column == len(starts) * block:
-            starts.append(len(chunks))
-        at = column % block
-        place = at // layout.width * layout.panel + at % layout.width
-        chunks.append((z, y, x, step, memory, place, (1 << count) - 1))
-        column += count
-
     for z, y, x, memory, count in runs:
         memory += z * apart[0] + y * apart[1] + x * apart[2]
         while count > 0:
-            part = min(count, lanes - column % lanes)
-            add(z, y, x, memory, part)
-            x, memory, count = x + part * step, memory + part * spread, count - part
-    while column % layout.width:  # zeros behind the last column: outside along z
-        add(-side.sizes[0] * 2 - side.steps[0] * tiling.steps[1], 0, 0, 0, lanes - column % lanes)
-    starts.append(len(chunks))
+            lane = column % lanes
+            if lane == 0:
+                starts.append(len(chunks))
+            part = min(count, lanes - lane)
+            first, last = inside[x], inside[x + (part - 1) * step]
+            whole = max(first.start, last.start), min(first.stop, last.stop)
+            chunks.append((z, y, x - lane * step, step, memory - lane * spread, ((1 << part) - 1) << lane, *whole))
+            x, memory, count, column = x + part * step, memory + part * spread, count - part, column + part
+    vectors = tiling.counts(tiling.blocks)[1] * tiling.blocks[1] // lanes
+    starts += [len(chunks)] * (vectors + 1 - len(starts))
     tables["right_chunks"] = table(chunks, panels.CHUNK)
     tables["right_chunk_at"] = np.array(starts, np.int64)
     numbers["right_spread"] = spread

@@ -20,8 +20,8 @@ from trous.plan import BoundAxis, Tap
 #: Rows and vectors of a register tile at most.
 ROWS, VECTORS = 16, 8
 #: Cycles that a multiply-add takes until its sum can be added to; that copying takes for one number, for a chunk of
-#: columns, and for a number with neighbours neither way.
-LATENCY, COPY, CHUNK, GATHER = 4, 0.4, 4, 2
+#: columns, and for a number without neighbours.
+LATENCY, COPY, CHUNK, GATHER = 4, 0.4, 3, 2
 #: Cycles that it takes to bring a vector of a panel from the second-level cache.
 BRING = 0.5
 
@@ -132,9 +132,14 @@ class _Forms:
     def in_columns(self, axes: tuple[BoundAxis, BoundAxis, BoundAxis], left: Side, right: Side) -> Form:
         columns = right.channels * self.taps
         rows, vectors, cycles = self.register_tile(left.channels, columns)
-        run = right.channels if right.mode == panels.CHANNELS else len(axes[2].plan.taps)
+        offsets = axes[2].plan.offsets
+        if right.mode == panels.CHANNELS:
+            run, adjacent = right.channels, True
+        else:
+            run, adjacent = len(offsets), right.strides[4] * (offsets[-1] - offsets[0]) == len(offsets) - 1
         chunks = columns / run * ceil(run / self.lanes)
-        total = self.operation.groups * (cycles + chunks * CHUNK + self.copying(left))
+        filling = chunks * CHUNK if adjacent else columns * GATHER
+        total = self.operation.groups * (cycles + filling + self.copying(left))
         return Form(axes, left, right, rows, vectors, True, False, total)
 
     def copying(self, side: Side) -> float:

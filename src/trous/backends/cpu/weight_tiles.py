@@ -9,13 +9,14 @@ from math import ceil, prod
 
 from trous.backends.cpu import run
 from trous.backends.cpu.ir import BYTES
+from trous.backends.cpu.panels import STEPS
 from trous.backends.cpu.weight_forms import Form, step_count
 from trous.backends.operation import Operation
 
 #: Channels of a block on either side, steps of a tile, bytes of a block's sums and of both sides' panels, at most.
-BLOCK_CHANNELS, TILE_STEPS, SUMS, PANELS = 256, 1024, 3 << 18, 1 << 19
+BLOCK_CHANNELS, TILE_STEPS, SUMS, PANELS = 256, 1024, 3 << 18, 1 << 20
 #: Rows of steps in a tile, where the layer has them: neighbouring rows share what their taps read.
-ROWS = 8
+ROWS = 4
 #: Parts that steps are cut into where channels alone give fewer work items, and the bytes of their gradients at most.
 PARTS, COPIES = 4, 2 << 20
 #: Items of work for each core, where there is enough of it.
@@ -79,8 +80,8 @@ class Layout:
 
     @property
     def panel(self) -> int:
-        """Elements of a panel. What is written last of a row may reach a vector of positions beyond it."""
-        return self.images * self.pitches[0] + self.lanes * self.width
+        """Elements of a panel. What is written last of a row may reach beyond it: a square, or the steps of columns."""
+        return self.images * self.pitches[0] + max(self.lanes, STEPS) * self.width
 
 
 @dataclass(frozen=True)
