@@ -102,7 +102,7 @@ def ready(x: tuple, w: tuple, bias: tuple | None, residual: tuple | None, activa
         return None
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=1024, typed=True)  # with what it finds go the tables of kernels, which may be large
 def _ready(
     _: tuple, x: tuple, w: tuple, bias: tuple | None, residual: tuple | None, activation: Any, *arguments: Any
 ) -> Ready | None:

@@ -130,7 +130,7 @@ def ready(
     return Ready(run, new, addresses(x.dtype), prod(what.output_shape) * x.dtype.itemsize >= LARGE)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def ready_at(_: tuple, x: tuple, w: tuple, *geometry: Any) -> Ready | None:
     """`ready` for batched arrays, x and w as the fields of `Form`, and the arguments of `operation` behind the shapes.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -39,14 +40,27 @@ class BoundAxis:
         return outputs, inputs
 
     @cached_property
+    def _counts(self) -> tuple[int, ...]:
+        """The number of steps of every tap. A long kernel's taps have few distinct ones, and a new size counts anew."""
+        up, last = self.plan.up, self.output_size - 1
+        known: dict[tuple[int, int], int] = {}
+        counts = []
+        for tap in self.plan.taps:
+            like = tap.offset, (last - tap.phase) // up
+            if like not in known:
+                known[like] = len(self.steps(tap))
+            counts.append(known[like])
+        return tuple(counts)
+
+    @cached_property
     def live_taps(self) -> tuple[Tap, ...]:
         """The taps that do any work at these sizes."""
-        return tuple(tap for tap in self.plan.taps if self.steps(tap))
+        return tuple(compress(self.plan.taps, self._counts))
 
     @cached_property
     def multiplications(self) -> int:
         """Multiplications really executed along this axis: taps that land inside, counted."""
-        return sum(len(self.steps(tap)) for tap in self.plan.taps)
+        return sum(self._counts)
 
 
 @dataclass(frozen=True)

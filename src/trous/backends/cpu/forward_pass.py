@@ -68,7 +68,7 @@ def prepare(
     return _prepared(operation, strides, element, current(), checked, epilogue, residual)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _prepared(
     operation: Operation,
     strides: Strides,
