@@ -71,22 +71,6 @@ class Tiles:
         return place, fn.builder.select(inside.value, step, ll.Constant(I64, 0))
 
 
-def transpose(fn: Function, rows: list[ll.Value]) -> list[ll.Value]:
-    """The columns of a square of vectors: exchanges ever larger blocks off the diagonal."""
-    size = len(rows)
-    rows, lanes = list(rows), range(size)
-    distance = 1
-    while distance < size:
-        upper = [lane + size - distance if lane & distance else lane for lane in lanes]
-        lower = [lane + size if lane & distance else lane + distance for lane in lanes]
-        for i in lanes:
-            if not i & distance:
-                a, b = rows[i], rows[i + distance]
-                rows[i], rows[i + distance] = fn.shuffle(a, b, upper), fn.shuffle(a, b, lower)
-        distance *= 2
-    return rows
-
-
 def in_pairs(fn: Function, even: ll.Value, odd: ll.Value) -> list[ll.Value]:
     """Two vectors of 16-bit numbers, lane beside lane, as vectors of 32."""
     lanes = even.type.count

@@ -11,8 +11,12 @@ channels. Where few channels leave a tile empty, all phases of a transposed laye
 - `along_positions` (channels-first): `C[channel][step] += weight[channel][input] * window[input pair][step]`.
 - else (channels-last): `C[step][channel] += window[step][input] * weight[input pair][channel]`.
 
-Neither has to transpose inputs or outputs. Roofline: with 2 x 2 tiles four loads serve four products; tiles are loaded
-from L2 at the rate at which they are multiplied, 2.2 of 2.9 TFLOP/s measured on one core.
+Neither has to transpose inputs or outputs. But in the former a tap that is not a multiple of 16 steps away reads rows
+that each lie on two cache lines, at half the rate. Where that costs more than transposing, channels-first layers are
+`turned`: multiplied as channels-last ones, inputs transposed as they are copied, sums before they are stored.
+
+Roofline: with 2 x 2 tiles four loads serve four products; tiles are loaded from L2 at the rate at which they are
+multiplied, 2.2 of 2.9 TFLOP/s measured on one core.
 """
 
 from __future__ import annotations
@@ -51,7 +55,7 @@ FIELDS = Fields(
         *("x", "w", "bias", "y", "residual", "configuration", "planes", "taps", "tap_at", "part_rows", "phase_groups"),
         *("stores", "weight_at", "weight_from"),
     ),
-    scratch=("window", "masks", "panels", "sums", "live", "live_at"),
+    scratch=("window", "masks", "panels", "square", "sums", "turned", "live", "live_at"),
 )
 
 
@@ -60,6 +64,7 @@ class Shape:
     """What the code is compiled for."""
 
     along_positions: bool
+    turned: bool  #: positions are neighbours in memory, channels in the product
     tiles: int  #: of output channels in a product
     interleaved: int  #: phases of the last axis that are stored together
     shared: bool  #: all phases share tiles, so that phases without a tap where others have one multiply by zero
@@ -72,7 +77,7 @@ class Shape:
     @property
     def name(self) -> str:
         flags = "".join("01"[flag] for flag in (self.shared, self.contiguous_w, self.contiguous_y, self.checked))
-        way = "positions" if self.along_positions else "channels"
+        way = ("turned" if self.turned else "positions") if self.along_positions else "channels"
         return f"amx_{way}{self.epilogue.word}_{self.tiles}_p{self.interleaved}_x{self.step}_{flags}"
 
 
@@ -95,9 +100,11 @@ class _Dense:
             for name in ("configuration", "taps", "tap_at", "part_rows", "phase_groups", "stores")
         )
         self.sums = k.part("sums", "float32")
+        self.finished = k.part("turned", "float32") if shape.turned else self.sums  #: `[channel][step]`
+        self.rows_are_channels = shape.along_positions and not shape.turned
         self.live, self.live_at = k.part("live", "int64"), k.part("live_at", "int64")
-        self.window = Window(k, shape.along_positions, shape.step, watched=shape.shared)
-        self.panels = Panels(k, shape.along_positions, shape.tiles, shape.contiguous_w)
+        self.window = Window(k, shape.along_positions, shape.turned, shape.step, watched=shape.shared)
+        self.panels = Panels(k, self.rows_are_channels, shape.tiles, shape.contiguous_w)
         self.tiles = Tiles(self.fn)
 
     def build(self) -> str:
@@ -134,6 +141,8 @@ class _Dense:
                     with fn.loop(0, (rows - 1) * k.pitch + columns, STEPS) as position:
                         with fn.loop(phases[0], phases[1]) as part:
                             self.multiply((block - first) * k.panel_block, part, position)
+                        if self.shape.turned:
+                            self.turn()
                         with fn.loop(phases[2], phases[3]) as store:
                             self.store(store, y, group, channel, mz, my, mx, rows, columns, position)
         self.tiles.release()
@@ -164,7 +173,7 @@ class _Dense:
         for tile in range(2 * wide):
             self.tiles.clear(tile)
         in_pairs = (k.k_width // 2, fn.number(2 * ROWS))
-        if self.shape.along_positions:
+        if self.rows_are_channels:
             weight_shape, input_shape = (k.tile_rows, k.k_width), in_pairs
         else:
             weight_shape, input_shape = in_pairs, (fn.number(ROWS), k.k_width)
@@ -179,16 +188,25 @@ class _Dense:
             for i in steps:
                 for v in range(wide):
                     factors = (first_weight + v, first_input + i)
-                    a, b = factors if self.shape.along_positions else factors[::-1]
+                    a, b = factors if self.rows_are_channels else factors[::-1]
                     self.tiles.multiply_add(i * wide + v, a, b)
         first = self.part_rows[part]
         for i in steps:
             for v in range(wide):
                 row, column = first + v * ROWS, fn.number(i * ROWS)
-                if not self.shape.along_positions:
+                if not self.rows_are_channels:
                     row, column = column, row
-                rows = k.tile_rows if self.shape.along_positions else ROWS
+                rows = k.tile_rows if self.rows_are_channels else ROWS
                 self.tiles.store(i * wide + v, self.sums, row * k.sums_pitch + column, k.sums_pitch, rows, ROWS)
+
+    def turn(self) -> None:
+        """Transpose the sums, 16 steps of 16 channels at a time."""
+        k, fn = self.k, self.fn
+        with fn.loop(0, k.sums_pitch, ROWS) as channel, fn.loop(0, STEPS, ROWS) as first:
+            square = self.sums.at(k.sums_pitch * first + channel)
+            rows = [square.vector(k.sums_pitch * row, ROWS) for row in range(ROWS)]
+            for n, column in enumerate(fn.transpose(rows)):
+                self.finished.set_vector((channel + n) * STEPS + first, column)
 
     def store(
         self,
@@ -238,7 +256,7 @@ class _Dense:
             results = []
             for half in range(2):
                 sums = [
-                    self.sums.vector((record[3] + record[4] * phase + channel) * STEPS + half * ROWS, ROWS)
+                    self.finished.vector((record[3] + record[4] * phase + channel) * STEPS + half * ROWS, ROWS)
                     for phase in range(phases)
                 ]
                 results += fn.interleave([fn.builder.fadd(value, added) for value in sums])

@@ -1,7 +1,8 @@
 """The window of inputs that `amx_dense` multiplies: copied plane by plane, zeros where the image has ended.
 
 `along_positions`: `[pair of channels][step][2]`, from memory in which steps are neighbours (or near); else
-`[step][channel]`, from memory in which channels are. Other memory is copied number by number.
+`[step][channel]`, from memory in which channels are, or `turned` where steps are. Other memory is copied number by
+number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.amx import in_pairs
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Int, Variable
+from trous.backends.cpu.ir import I32, Array, Int, Variable
 
 #: Record of the table of planes: offsets along z, y, x of its first step, its first step's place in the window.
 PLANE = 4
@@ -26,18 +27,18 @@ class Window:
     A `watched` window tells in `strange` whether it holds any NaN or infinity: 1 or 0.
     """
 
-    def __init__(self, kernel: Kernel, along_positions: bool, step: int, watched: bool):
+    def __init__(self, kernel: Kernel, along_positions: bool, turned: bool, step: int, watched: bool):
         self.k, self.fn = kernel, kernel.fn
-        self.along_positions, self.step = along_positions, step
+        self.in_pairs, self.turned, self.step = along_positions and not turned, turned, step
         self.x, self.planes = kernel.array("x", "int16"), kernel.array("planes", "int64")
         self.part, self.masks = kernel.part("window", "int16"), kernel.part("masks", "int64")
         self.watched, self.strange = watched, Variable(self.fn, 0)
-        self.per_step = self.fn.number(2) if along_positions else kernel.window_pitch
+        self.per_step = self.fn.number(2) if self.in_pairs else kernel.window_pitch
 
     def clear_rest(self) -> None:
         """Zeros for the channels that fill up a tile. (Along channels every copy writes them.)"""
         k, fn = self.k, self.fn
-        if self.along_positions:
+        if self.in_pairs:
             used = (k.in_channels + 1) // 2
             with fn.loop(used * k.window_pitch, k.pairs * k.window_pitch, 32) as place:
                 self.part.set_vector(place, ll.Constant(ll.VectorType(_I16, 32), None))
@@ -55,9 +56,9 @@ class Window:
             high = fn.min((fn.max(k.in_x - at_x, 0) + k.down_x - 1) // k.down_x, width)
             inside_z = (at_z >= 0) & (at_z < k.in_z)
             origin = source.at(at_z * k.x_z + at_x * k.x_x)
-            if self.along_positions:
-                if self.step:
-                    self.find_masks(low, high, width)
+            if self.step and (self.in_pairs or self.turned):
+                self.find_masks(low, high, width)
+            if self.in_pairs:
                 with fn.loop(0, (k.in_channels + 1) // 2) as pair, fn.loop(0, height) as row:
                     line, stop = self.line(origin, inside_z, at_y + row * k.down_y, high)
                     target = self.part.at(pair * k.window_pitch + (plane[3] + row * k.pitch) * 2)
@@ -66,12 +67,15 @@ class Window:
                 with fn.loop(0, height) as row:
                     line, stop = self.line(origin, inside_z, at_y + row * k.down_y, high)
                     target = self.part.at((plane[3] + row * k.pitch) * k.window_pitch)
-                    self.copy_steps(line, target, low, stop, width)
+                    if self.turned:
+                        self.copy_turned(line, target, stop, width)
+                    else:
+                        self.copy_steps(line, target, low, stop, width)
 
     @property
     def lanes(self) -> int:
         """Steps of a vector, as many as are picked from one 64-bit mask."""
-        return 32 if self.step <= 2 else 16
+        return 32 if self.step <= 2 and not self.turned else 16
 
     def find_masks(self, low: Int, high: Int, width: Int) -> None:
         """`masks[vector][part]`: the inputs of a row's vectors that exist; the same in every row of a plane."""
@@ -147,6 +151,26 @@ class Window:
                 with fn.loop(0, k.k_tiles * k.k_width) as channel:
                     self.copy_one(source.at(channel * k.x_c), kept, channel, channel < k.in_channels)
         self.clear_steps(target, high, width)
+
+    def copy_turned(self, line: Array, target: Array, high: Int, width: Int) -> None:
+        """The same from memory in which steps are neighbours: 16 steps of 32 channels are transposed in registers."""
+        k, fn, lanes, step = self.k, self.fn, self.lanes, self.step
+        with fn.either(high > 0) as (then, otherwise):
+            with then, fn.loop(0, width, lanes) as place, fn.loop(0, k.k_tiles * 32, 32) as first:
+                masks = [self.masks[place // lanes * step + n] for n in range(step)]
+                pairs = []
+                for channel in range(0, 32, 2):
+                    values = []
+                    for number in (first + channel, first + channel + 1):
+                        row, present = line.at(number * k.x_c + place * step), fn.choose(number < k.in_channels, -1, 0)
+                        parts = [row.masked(n * lanes, fn.mask(m & present, lanes)) for n, m in enumerate(masks)]
+                        values.append(self.picked(parts))
+                    pairs.append(fn.builder.bitcast(in_pairs(fn, *values)[0], ll.VectorType(I32, lanes)))
+                for n, value in enumerate(fn.transpose(pairs)):
+                    whole = fn.builder.bitcast(value, ll.VectorType(_I16, 32))
+                    self.keep(target, (place + n) * k.window_pitch + first, whole)
+            with otherwise:
+                self.clear_steps(target, fn.number(0), width)
 
     def clear_steps(self, target: Array, first: Int, last: Int) -> None:
         k, fn = self.k, self.fn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, product
 from math import ceil, prod
@@ -35,9 +35,10 @@ ITEMS = 4
 OUTPUT_BYTES = 1 << 18
 #: Steps that a window holds at least, where there are as many.
 LEAST = 256
-#: Cycles of a product of two tiles, and by how much rows on two cache lines each slow it; cycles to store a vector;
+#: Cycles of a product of two tiles, and by how much rows on two cache lines each slow it; cycles to store a
+#: vector, and to transpose it;
 #: bytes copied in a cycle; multiply-adds in a cycle without AMX, of many output channels and of few.
-PRODUCT, SPLIT, STORED, COPIED, VECTORS, VECTORS_OF_FEW = 18, 1.6, 10, 5, 24, 6
+PRODUCT, SPLIT, STORED, TURNED, COPIED, VECTORS, VECTORS_OF_FEW = 18, 1.6, 10, 12, 5, 24, 6
 
 
 def fits(operation: Operation, strides: Strides, element: str, target: Target) -> bool:
@@ -72,6 +73,7 @@ def bind(
 
     shape = amx_dense.Shape(
         along_positions=layout.along_positions,
+        turned=window.turned,
         tiles=layout.tiles,
         interleaved=layout.interleaved,
         shared=layout.merged,
@@ -81,6 +83,7 @@ def bind(
         epilogue=epilogue.code,
         checked=checked,
     )
+    by_row = layout.along_positions and not window.turned  # products whose rows are output channels
     tile_rows = ROWS if layout.tiles > 1 else min(ROWS, layout.rows_used)
     numbers = sides(taps, operation) | {
         "groups": operation.groups,
@@ -107,15 +110,15 @@ def bind(
         "pairs": layout.k_tiles * layout.k_width // 2,
         "group_count": len(layout.phase_groups),
         "part_count": len(layout.parts),
-        "sums_pitch": STEPS if layout.along_positions else layout.sums_rows,
+        "sums_pitch": STEPS if by_row else layout.sums_rows,
         "tile_rows": tile_rows,
         "slope": slope_bits(epilogue.slope),
     }
     del numbers["y_n"]
     numbers["y_n"], numbers["y_c"] = strides.y[0], strides.y[1]
-    inputs = (layout.k_width // 2, ROW_BYTES) if layout.along_positions else (ROWS, 2 * layout.k_width)
-    weights = (tile_rows, 2 * layout.k_width) if layout.along_positions else (layout.k_width // 2, ROW_BYTES)
-    sums = (tile_rows if layout.along_positions else ROWS, ROW_BYTES)
+    inputs = (layout.k_width // 2, ROW_BYTES) if by_row else (ROWS, 2 * layout.k_width)
+    weights = (tile_rows, 2 * layout.k_width) if by_row else (layout.k_width // 2, ROW_BYTES)
+    sums = (tile_rows if by_row else ROWS, ROW_BYTES)
     tables = {
         "configuration": configuration([sums] * 2 * layout.tiles + [weights] * layout.tiles + [inputs] * 2),
         "planes": table(window.planes, PLANE),
@@ -131,7 +134,9 @@ def bind(
         "window": (layout.window_length(window), 2),
         "masks": ((window.pitch // ROWS + 1) * max(1, layout.step), 8),
         "panels": (blocks_each * panel_block, 2),
+        "square": (TILE, 2),
         "sums": (layout.sums_rows * STEPS + STEPS, 4),  # vectors begin at any row
+        "turned": (layout.sums_rows * STEPS if window.turned else 1, 4),
         "live": (len(tap_rows) * amx_dense.LIVE + 1, 8),
         "live_at": (len(layout.parts) + 1, 8),
     }
@@ -164,13 +169,15 @@ class _Window:
     height: int
     pitch: int
     planes: list[tuple[int, int, int, int]]
+    turned: bool  #: channels-first inputs, multiplied as channels-last ones
     axes: tuple[_AxisWindow, _AxisWindow, _AxisWindow]
 
     @property
     def on_lines(self) -> bool:
         """Whether every tap finds the first of 16 steps on a cache line's first place, steps being four bytes."""
-        rows = self.axes[1].reach == 0 or self.pitch % ROWS == 0
-        return self.axes[2].reach == 0 and rows and self.height * self.pitch % ROWS == 0
+        y, x = ([steps for _, steps in axis.places.values()] for axis in self.axes[1:])
+        rows = not any(y) or self.pitch % ROWS == 0
+        return not any(steps % ROWS for steps in x) and rows and self.height * self.pitch % ROWS == 0
 
     def place(self, offsets: tuple[int, ...]) -> int:
         """Where the first step finds what lies at the offsets."""
@@ -291,6 +298,9 @@ class _Layout:
                 window = self._largest(y, x)
                 if window is not None:
                     choices.append((self._cycles(window), len(choices), window))
+                    if self.along_positions and self.step and not self.merged:
+                        window = replace(window, turned=True)
+                        choices.append((self._cycles(window), len(choices), window))
         return min(choices)[2] if choices else None
 
     @property
@@ -326,7 +336,7 @@ class _Layout:
         height, pitch = rows + y.reach, columns + x.reach
         origins = [(a, b, c) for a in z.origins for b in y.origins for c in x.origins]
         listed = [(*origin, i * height * pitch) for i, origin in enumerate(origins)]
-        return _Window(rows, columns, height, pitch, listed, (z, y, x))
+        return _Window(rows, columns, height, pitch, listed, False, (z, y, x))
 
     def _cycles(self, window: _Window) -> float:
         others = self.operation.batch * self.operation.groups * self.steps[0]
@@ -338,12 +348,12 @@ class _Layout:
         # With one tile of channels, loading is slower than multiplying; so it is where every row of a tile lies on two
         # cache lines.
         each = (2.0 * self.tiles if self.tiles > 1 else 3.0) * PRODUCT
-        if self.along_positions and not window.on_lines:
+        if self.along_positions and not window.turned and not window.on_lines:
             each *= SPLIT
         multiply = products * summed * each
         copied = len(window.planes) * window.height * window.pitch * self.k_tiles * self.k_width * 2
         vectors = self.outs if self.along_positions else STEPS * blocks
-        finished = products * vectors * len(self.taps.phases) * STORED
+        finished = products * vectors * len(self.taps.phases) * (STORED + TURNED * window.turned)
         panels = ceil(2 * TILE * summed * self.tiles / PANEL_BYTES)
         return windows * (multiply + finished + copied / COPIED * panels)
 
@@ -357,7 +367,7 @@ class _Layout:
     def window_pitch(self, window: _Window) -> int:
         """Numbers from one row of a tile of the window to the next: whole cache lines, an odd number of them where rows
         would else compete for the same place in the cache."""
-        if self.along_positions:
+        if self.along_positions and not window.turned:
             lines = ceil(self._length(window) * 4 / ROW_BYTES) | 1
             return lines * ROW_BYTES // 2
         numbers = self.k_tiles * self.k_width
@@ -367,7 +377,7 @@ class _Layout:
         return len(window.planes) * window.height * window.pitch + 2 * STEPS
 
     def window_length(self, window: _Window) -> int:
-        if self.along_positions:
+        if self.along_positions and not window.turned:
             return self.k_tiles * self.k_width // 2 * self.window_pitch(window)
         return self._length(window) * self.window_pitch(window) + STEPS
 
@@ -392,8 +402,9 @@ def _tap_tables(layout: _Layout, window: _Window) -> tuple[list, list[int], np.n
     """Taps of every part, where each part's begin, where every kernel index has its weights, numbers in a panel."""
     kernel = layout.operation.kernel
     step = layout.k_tiles * layout.tiles * TILE
-    per_step = 2 if layout.along_positions else layout.window_pitch(window)
-    per_tile = layout.k_width // 2 * layout.window_pitch(window) if layout.along_positions else layout.k_width
+    by_row = layout.along_positions and not window.turned
+    per_step = 2 if by_row else layout.window_pitch(window)
+    per_tile = layout.k_width // 2 * layout.window_pitch(window) if by_row else layout.k_width
     taps: list[tuple[int, ...]] = []
     starts, listed = [0], 0
     indices = prod(kernel)
@@ -404,8 +415,8 @@ def _tap_tables(layout: _Layout, window: _Window) -> tuple[list, list[int], np.n
             number = {found: listed + i for i, found in enumerate(offsets)}
             listed += len(offsets)
         for i, phase in enumerate(part.phases if not layout.merged or part.row == 0 else ()):
-            row = i * layout.block_channels * (ROW if layout.along_positions else 2)
-            if not layout.along_positions:
+            row = i * layout.block_channels * (ROW if by_row else 2)
+            if not by_row:
                 row = row // ROW * TILE + row % ROW
             for z, y, x in layout._phase_taps(phase):
                 place = _index((z, y, x), kernel)

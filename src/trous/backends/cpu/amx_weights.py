@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import llvmlite.ir as ll
 
-from trous.backends.cpu.amx import ROWS, in_pairs, transpose
+from trous.backends.cpu.amx import ROWS, in_pairs
 from trous.backends.cpu.header import Kernel
 from trous.backends.cpu.ir import I32, Array, Int
 
@@ -30,7 +30,7 @@ class Panels:
         self.rows_are_channels, self.tiles, self.contiguous = rows_are_channels, tiles, contiguous
         self.w = kernel.array("w", "int16")
         self.at, self.source = kernel.array("weight_at", "int64"), kernel.array("weight_from", "int64")
-        self.part = kernel.part("panels", "int16")
+        self.part, self.square = kernel.part("panels", "int16"), kernel.part("square", "int16")
 
     def clear(self) -> None:
         """Zeros where packing leaves holes. Rows and columns of channels that do not exist need none: their sums are
@@ -69,12 +69,11 @@ class Panels:
         # One channel after another: where inputs lie far apart, their lines are read while they are in the cache.
         with fn.loop(0, k.k_tiles) as tile, fn.loop(0, channels) as channel, fn.loop(0, k.kernel, ROWS) as index:
             line = source.at(channel * k.w_out + index)
-            rows = []
-            for pair in range(ROWS):
+            with fn.loop(0, ROWS) as pair:
                 number = tile * k.k_width + 2 * pair
-                rows.append(self.read_pair(line.at(number * k.w_in), number, index, fn.number(-1)))
+                self.read_pair(pair, line.at(number * k.w_in), number, index, fn.number(-1))
             place = tile * (self.tiles * TILE) + channel * ROW
-            self.keep(panel.at(place), index, rows, None)
+            self.keep(panel.at(place), index, None)
 
     def pack_rows_of_inputs(self, source: Array, panel: Array, channels: Int) -> None:
         k, fn = self.k, self.fn
@@ -83,27 +82,27 @@ class Panels:
             place = tile * (self.tiles * TILE) + first // ROWS * TILE + row * ROW
             mask = fn.mask(fn.bits(0, (channels - first) * 2, ROW), ROW)
             with fn.loop(0, k.kernel, ROWS) as index:
-                rows = []
-                for channel in range(ROWS):
+                with fn.loop(0, ROWS) as channel:
                     line = source.at((first + channel) * k.w_out + 2 * pair * k.w_in + index)
                     present = fn.choose(first + channel < channels, -1, 0)
-                    rows.append(self.read_pair(line, 2 * pair, index, present))
-                self.keep(panel.at(place), index, rows, mask)
+                    self.read_pair(channel, line, 2 * pair, index, present)
+                self.keep(panel.at(place), index, mask)
 
-    def read_pair(self, line: Array, number: Int, index: Int, present: Int) -> ll.Value:
-        """Weights of 16 kernel indices for inputs `number` and the next, in pairs, as 32-bit words."""
+    def read_pair(self, row: Int, line: Array, number: Int, index: Int, present: Int) -> None:
+        """Weights of 16 kernel indices for inputs `number` and the next, in pairs, as a row of the square."""
         k, fn = self.k, self.fn
         some = fn.bits(0, k.kernel - index, ROWS) & present
         values = []
         for n in range(2):
             mask = some & fn.choose(number + n < k.in_channels, -1, 0)
             values.append(line.at(k.w_in * n).masked(0, fn.mask(mask, ROWS)))
-        return fn.builder.bitcast(in_pairs(fn, *values)[0], _WORDS)
+        self.square.set_vector(row * ROW, in_pairs(fn, *values)[0])
 
-    def keep(self, panel: Array, index: Int, rows: list[ll.Value], mask: ll.Value | None) -> None:
-        """Each kernel index' row to its tile."""
+    def keep(self, panel: Array, index: Int, mask: ll.Value | None) -> None:
+        """The square's columns, one for each kernel index, to their tiles."""
         fn = self.fn
-        for n, column in enumerate(transpose(fn, rows)):
+        rows = [fn.builder.bitcast(self.square.vector(row * ROW, ROW), _WORDS) for row in range(ROWS)]
+        for n, column in enumerate(fn.transpose(rows)):
             value = fn.builder.bitcast(column, _HALVES)
             if mask is None:
                 panel.set_vector(self.at[index + n], value)
