@@ -2,73 +2,73 @@
 
 from __future__ import annotations
 
-from math import ceil
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, prod
 
 import numpy as np
 
 from trous.backends.cpu import gemm
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
-from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
+from trous.backends.cpu.tables import Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.tiles import COPY, RUN, SLOT, near
+from trous.backends.cpu.tiles import near
+from trous.backends.cpu.windows import ROW, STRETCH
 from trous.backends.operation import Operation
+from trous.plan.window import Place, Stretch, stretches
 
-#: Bytes of packed weights, and of sums that await the next chunk, that one thread keeps at hand.
-WEIGHT_BYTES, SUM_BYTES = 1 << 21, 1 << 19
-#: A chunk of a long reduction: products for each output (slots times channels), slots and channels, at most.
-CHUNK_STEPS, CHUNK_SLOTS, CHUNK_CHANNELS = 6144, 256, 512
+#: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
+#: cache.
+WEIGHT_BYTES, WINDOW_BYTES, SUM_BYTES = 3 << 18, 1 << 19, 1 << 19
+#: Products for each output (taps times channels) in a chunk of a long reduction, so that what a register tile reads
+#: stays in the first-level cache; taps of a phase in a chunk at most.
+CHUNK_STEPS, CHUNK_TAPS = 512, 256
 #: Phases of the last axis that are stored together, at most.
 INTERLEAVED = 8
-#: Bytes of inputs that are copied at a time, where the layer has so many positions: the longer a stretch of a row is
-#: read in one go, the less often memory is waited for.
-SPAN_BYTES, SPAN_TILES = 3 << 17, 8
 #: Items of work for each core, where there is enough of it, so that threads share it evenly.
-ITEMS = 8
-#: Positions of an item that pay for packing the weights of a long reduction.
-POSITIONS = 256
+ITEMS = 4
+#: What copying a vector into the window costs, in multiply-adds of a vector.
+COPY = 10
 
 
 def bind(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool
 ) -> tuple[gemm.Shape, Bound]:
-    fold = _wants_fold(operation, strides, target.lanes(BYTES[element]))
+    lanes = target.lanes(BYTES[element])
+    fold = _wants_fold(operation, strides, lanes)
     groups = operation.groups
     per_group = operation.out_channels // groups
     last = operation.bound.axes[-1].plan.up
     out_channels = last if fold else per_group
     taps = Taps(operation, strides, fold, out_channels)
-    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
-    positions = operation.batch * steps[0] * steps[1] * steps[2]
     channels = operation.in_channels // groups
-    shape = _shape(operation, strides, element, target, checked, fold, out_channels)
-
-    chunks = _chunks(len(taps.slots), channels)
-    entries, entry_at, most = _entry_tables(taps, chunks, shape.interleaved)
+    by_phase = [taps.entries(phase) for phase in taps.phases]
+    most = max(1, *map(len, by_phase))
+    chunk_channels = _chunk_channels(channels, min(most, CHUNK_TAPS), lanes)
+    shape = _shape(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
     phases = len(taps.phases) // shape.interleaved
     channel_tiles = ceil(out_channels / shape.channels)
-    panel = most * max(c[3] for c in chunks) * shape.channels
     virtual_groups = groups * (per_group if fold else 1)
-    position_tiles = ceil(positions / shape.positions)
-    # Enough blocks of channels to fit their weights, and for every core where there are few positions to share.
-    shares = ceil(positions / POSITIONS) if len(chunks) > 1 else position_tiles
+
+    # Chunks and panels of weights.
+    chunks, chunk_of_tap = _chunks(channels, chunk_channels, len(taps.slots), most)
+    panel_taps = _panel_taps(by_phase, chunk_of_tap)
+    panel = panel_taps * chunk_channels * shape.channels
+    steps = (operation.batch, *(ceil(axis.output_size / axis.plan.up) for axis in taps.axes))
+    share = prod(steps) * virtual_groups / (items_wanted(1) * 2 * shape.positions)  # register tiles of half a core's part
     channel_blocks = max(
         ceil(channel_tiles * panel * BYTES[element] / WEIGHT_BYTES),
-        min(channel_tiles, ceil(items_wanted(1) / (virtual_groups * shares))),
+        min(channel_tiles, ceil(1 / max(share, 1e-9))),
     )
     tiles_per_block = ceil(channel_tiles / min(channel_blocks, channel_tiles))
     channel_blocks = ceil(channel_tiles / tiles_per_block)
     blocks = virtual_groups * channel_blocks
-    tiles = _tiles_per_span(shape, chunks, position_tiles, position_tiles * blocks)
-    span, spans = tiles * shape.positions, ceil(position_tiles / tiles)
-    span_sums = shape.interleaved * span * shape.channels
-    kept = tiles_per_block * phases * span_sums * BYTES[element]
-    spans_per_item = max(1, min(spans, spans * blocks // items_wanted(ITEMS)))
-    if len(chunks) > 1:
-        # Weights are packed again for every item, so an item should have many positions to use them on.
-        spans_per_item = max(spans_per_item, ceil(POSITIONS / span))
-        spans_per_item = max(1, min(spans_per_item, spans, SUM_BYTES // kept))
-    items_per_block = ceil(spans / spans_per_item)
+    block_panels = tiles_per_block * panel
+    kept = len(chunks) * block_panels * BYTES[element] <= WEIGHT_BYTES
+
+    box = _box(shape, taps, steps, by_phase, chunk_channels, tiles_per_block, blocks)
+    tiles = [ceil(n / each) for n, each in zip(steps, box.tile, strict=True)]
 
     y, w = strides.spatial("y"), strides.spatial("w")
     numbers = sides(taps, operation) | {
@@ -76,35 +76,61 @@ def bind(
         "channel_tiles": channel_tiles,
         "tiles_per_block": tiles_per_block,
         "channel_blocks": channel_blocks,
-        "positions": positions,
-        "span": span,
-        "spans": spans,
-        "spans_per_item": spans_per_item,
-        "items_per_block": items_per_block,
+        "items_per_block": prod(tiles),
         "chunks": len(chunks),
         "phases": phases,
+        "panels_kept": int(kept),
+        "chunk_panels": block_panels if kept else 0,
+        "panel": panel,
+        "span": box.span,
         "out_channels": out_channels,
         "lane_extent": int(fold),
+        "batch": operation.batch,
+        "stretch_count": len(box.stretches),
+        "plane": box.plane,
         "y_group": strides.y[1] if fold else per_group * strides.y[1],
         "y_c": y[2] if fold else strides.y[1],
         "bias_group": 1 if fold else per_group,
         "bias_lane": 0 if fold else 1,
-        "panel": panel,
-        "span_sums": span_sums,
     }
+    for i, axis in enumerate("nzyx"):
+        numbers[f"tile_{axis}"] = box.tile[i]
+        if axis != "n":
+            numbers[f"tiles_{axis}"] = tiles[i]
+        if axis != "x":
+            numbers |= {f"pitch_{axis}": box.pitch[i], f"flat_{axis}": box.flat[i], f"sum_{axis}": box.sums[i]}
     numbers["w_sub"], numbers["w_lane"] = (numbers["w_out"], w[2]) if fold else (0, numbers["w_out"])
     del numbers["w_out"]
+
+    unit = 1 if shape.positions_along_vectors else shape.channel_pitch
+    rows: list[tuple[int, ...]] = []
+    starts = []
+    for number in range(len(chunks)):
+        for entries in by_phase:
+            starts.append(len(rows))
+            rows += [
+                (box.distances[e.slot] * unit, e.weight, e.low, e.high, *taps.slots[e.slot][:3])
+                for e in entries
+                if chunk_of_tap[e.slot] == chunks[number][3]
+            ]
+    starts.append(len(rows))
     tables = {
-        "slots": table(taps.slots, SLOT),
-        "entries": entries,
-        "entry_at": entry_at,
-        "chunk_list": table(chunks, gemm.CHUNK),
+        "stretches": table(box.stretches, STRETCH),
+        "entries": table(rows, gemm.ENTRY),
+        "entry_at": np.array(starts, np.int64),
+        "chunk_list": table([chunk[:3] for chunk in chunks], gemm.CHUNK),
         "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
     }
-    unfinished = spans_per_item * tiles_per_block * phases if len(chunks) > 1 else 1
-    sums = unfinished * span_sums
-    scratch, numbers_at = _scratch(shape, chunks, span, most, tiles_per_block * panel, sums, phases)
-    return shape, Bound.of(gemm.FIELDS, numbers | numbers_at, tables, blocks * items_per_block, scratch)
+    item = BYTES[element]
+    lengths = {
+        "weights": (block_panels * (len(chunks) if kept else 1), item),
+        "inputs": (box.window + shape.positions * unit + lanes * lanes, item),
+        "sums": (len(taps.phases) * tiles_per_block * box.span * shape.channels + shape.positions, item),
+        "rows": (box.rows * ROW, 8),
+        "pairs": ((most + 1) * gemm.PAIR, 8),
+    }
+    scratch, places = scratch_parts(lengths)
+    return shape, Bound.of(gemm.FIELDS, numbers | places, tables, blocks * prod(tiles), scratch)
 
 
 def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
@@ -121,25 +147,27 @@ def _shape(
     checked: bool,
     fold: bool,
     out_channels: int,
+    chunk_channels: int,
 ) -> gemm.Shape:
     lanes = target.lanes(BYTES[element])
     last = operation.bound.axes[-1].plan
     w_out = strides.w[1] if operation.weight_by_input else strides.w[0]
+    step = strides.x[-1] * last.down
+    channels_adjacent = strides.x[1] == 1 and operation.in_channels > 1
     along_channels = fold or (strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2)
     if along_channels:
         widths = {1: 1.15, 2: 1.0, 3: 1.05}  # padded channels, weighed by what a tile of so many vectors costs
         vectors = min(widths, key=lambda v: ceil(out_channels / (v * lanes)) * v * widths[v])
-        rows = _rows(target, vectors)
-        per_group = operation.in_channels // operation.groups
-        kept = next((n for n in (80, 272) if n >= min(per_group, CHUNK_CHANNELS) + lanes), CHUNK_CHANNELS + 16)
         y_lane = strides.y[-1] if fold else strides.y[1]
         w_lane = strides.w[-1] if fold else w_out
+        across = not channels_adjacent and near(step) > 0
         return gemm.Shape(
-            *(element, lanes, rows, vectors, False),
-            stride_x=near(strides.x[1]),
+            *(element, lanes, _rows(target, vectors), vectors, False),
+            across=across,
+            stride=near(step) if across else near(strides.x[1]),
+            channel_pitch=max(lanes, 1 << (chunk_channels - 1).bit_length()),
             contiguous_y=y_lane == 1,
             contiguous_w=w_lane == 1,
-            row_stride=kept,
             checked=checked,
         )
     interleaved = last.up if 1 < last.up <= INTERLEAVED and strides.y[-1] == 1 else 1
@@ -148,11 +176,12 @@ def _shape(
     rows = ceil(out_channels / tiles)
     if rows <= most // 2:
         vectors = 4
-    step = strides.x[-1] * last.down
+    across = channels_adjacent and near(step) != 1
     y_step = strides.y[-1] * (1 if interleaved > 1 else last.up)
     return gemm.Shape(
         *(element, lanes, rows, vectors, True, interleaved),
-        stride_x=near(step),
+        across=across,
+        stride=1 if across else near(step),
         contiguous_y=y_step == 1,
         contiguous_w=w_out == 1,
         checked=checked,
@@ -165,64 +194,157 @@ def _rows(target: Target, vectors: int) -> int:
     return min(24, free // vectors) if vectors == 1 else free // vectors
 
 
-def _chunks(slots: int, channels: int) -> list[tuple[int, int, int, int]]:
-    """(first slot, slots, first channel, channels) of the parts in which long reductions are summed, in order."""
-    channels_each = max(1, min(channels, CHUNK_CHANNELS))
-    slots_each = max(1, min(CHUNK_SLOTS, CHUNK_STEPS // channels_each))
-    return [
-        (s, min(slots_each, slots - s), c, min(channels_each, channels - c))
-        for s in range(0, max(slots, 1), slots_each)
-        for c in range(0, max(channels, 1), channels_each)
+def _chunk_channels(channels: int, taps: int, lanes: int) -> int:
+    """Channels in a chunk, all chunks about alike."""
+    wanted = max(lanes, CHUNK_STEPS // taps)
+    return ceil(channels / ceil(channels / wanted))
+
+
+def _chunks(
+    channels: int, each: int, slots: int, most: int
+) -> tuple[list[tuple[int, int, int, int]], list[int]]:
+    """Parts in which long reductions are summed, in order: (first channel, channels, whether the window is the one
+    before, part of the taps); and for each slot its part of the taps."""
+    parts = ceil(most / CHUNK_TAPS)
+    chunk_of_tap = [slot * parts // slots for slot in range(slots)]
+    chunks = [
+        (c, min(each, channels - c), int(part > 0), part) for c in range(0, max(channels, 1), each) for part in range(parts)
     ]
+    return chunks, chunk_of_tap
 
 
-def _entry_tables(
-    taps: Taps, chunks: list[tuple[int, int, int, int]], interleaved: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Entries by chunk and phase, where each phase starts, and the most that one chunk has."""
-    by_phase: list[list[Entry]] = [taps.entries(phase) for phase in taps.phases]
-    rows: list[tuple[int, int, int, int, int]] = []
-    starts: list[int] = []
-    most = 0
-    for first, count, _, _ in chunks:
-        begin = len(rows)
-        for entries in by_phase:
-            starts.append(len(rows))
-            rows += [(0, e.slot - first, e.weight, e.low, e.high) for e in entries if first <= e.slot < first + count]
-        rows[begin:] = [(number, *row[1:]) for number, row in enumerate(rows[begin:])]
-        most = max(most, len(rows) - begin)
-    starts.append(len(rows))
-    return table(rows, gemm.ENTRY), np.array(starts, np.int64), max(most, 1)
+def _panel_taps(by_phase: list, chunk_of_tap: list[int]) -> int:
+    """The most entries, of all phases, that one chunk has."""
+    counts = np.bincount([chunk_of_tap[e.slot] for entries in by_phase for e in entries], minlength=1)
+    return max(1, int(counts.max()))
 
 
-def _tiles_per_span(shape: gemm.Shape, chunks: list[tuple[int, int, int, int]], tiles: int, work: int) -> int:
-    """Tiles whose inputs are copied together; fewer where `work`, the number of all tiles, is soon shared out."""
-    kept = max(c[1] * (c[3] if shape.positions_along_vectors else shape.row_stride) for c in chunks)
-    fitting = SPAN_BYTES // max(1, kept * shape.positions * BYTES[shape.element])
-    return max(1, min(fitting, tiles, work // items_wanted(ITEMS), SPAN_TILES))
+@dataclass(frozen=True)
+class Box:
+    """The tile of steps (n, z, y, x) that one window serves."""
+
+    tile: tuple[int, int, int, int]
+    pitch: tuple[int, int, int, int]  #: places between neighbours along n, z, y, x
+    flat: tuple[int, int, int]  #: whether register tiles run on through the pitch of n, z, y
+    sums: tuple[int, int, int]  #: places between neighbours along n, z, y among the sums
+    span: int  #: places of the sums
+    plane: int  #: elements of one channel and stretch
+    stretches: list[tuple[int, ...]]
+    distances: list[int]  #: by slot, in places
+    window: int  #: elements
+    rows: int
 
 
-def _scratch(
-    shape: gemm.Shape,
-    chunks: list[tuple[int, int, int, int]],
-    span: int,
-    entries: int,
-    weights: int,
-    sums: int,
-    phases: int,
-) -> tuple[int, dict[str, int]]:
-    """Bytes of scratch for one thread, and where its parts lie."""
-    slots, channels = max(c[1] for c in chunks), max(c[3] for c in chunks)
-    kept = span * (channels if shape.positions_along_vectors else shape.row_stride)
+@dataclass(frozen=True)
+class _Cut:
+    """A way to cut the steps into boxes and to string places together, with what it costs."""
+
+    axes: tuple[tuple[list[Stretch], dict[int, Place]], ...]
+    tile: tuple[int, int, int, int]
+    length: tuple[int, int, int, int]  #: places along n, z, y, x
+    strung: int  #: axes strung together, from the last
+
+
+def _box(
+    shape: gemm.Shape, taps: Taps, steps: tuple[int, ...], by_phase: list, chunk_channels: int, parts: int, blocks: int
+) -> Box:
+    """The cheapest box: whole rows and planes where they fit, halos shared where that pays."""
+    along = shape.positions_along_vectors
     item = BYTES[shape.element]
-    lengths = {
-        "weights": (weights, item),
-        "inputs": (slots * kept, item),
-        "sums": (sums, item),
-        "runs": ((span + 1) * RUN, 8),
-        "copies": (slots * (span + span // shape.lanes) * COPY + COPY, 8),
-        "places": (slots + 1, 8),
-        "pairs": ((entries + 1) * gemm.PAIR, 8),
-        "pair_at": (phases * shape.interleaved + 1, 8),
-    }
-    return scratch_parts(lengths)
+    kept = ceil(chunk_channels / shape.lanes) * shape.lanes if along and shape.across else chunk_channels
+    kept = kept if along else shape.channel_pitch
+    places_window = max(1, WINDOW_BYTES // (kept * item))
+    places_sums = max(shape.positions, SUM_BYTES // (len(by_phase) * parts * shape.channels * item))
+    shared = ceil(prod(steps) * blocks / items_wanted(ITEMS))
+    places_sums = max(min(places_sums, shared), 2 * shape.positions)
+    work = sum(map(len, by_phase)) * parts * shape.channels
+
+    cuts = [
+        _cut(shape, taps, steps, gaps, strung, places_window, places_sums)
+        for gaps in product(*({0, n} if len(o) > 1 else {0} for o, n in zip(taps.offsets, steps[1:], strict=True)))
+        for strung in range(1, 5)
+    ]
+    best = min(cuts, key=lambda cut: _cost(cut, shape, steps, work))
+    return _laid_out(best, shape, taps, kept)
+
+
+def _cut(
+    shape: gemm.Shape,
+    taps: Taps,
+    steps: tuple[int, ...],
+    gaps: tuple[int, ...],
+    strung: int,
+    places_window: int,
+    places_sums: int,
+) -> _Cut:
+    axes = tuple(
+        stretches(offsets, axis.plan.down, gap) for offsets, axis, gap in zip(taps.offsets, taps.axes, gaps, strict=True)
+    )
+    count = prod(max(1, len(found)) for found, _ in axes)
+    extents = [0, *(max((s.extent for s in found), default=0) for found, _ in axes)]
+    tile, length = [1] * 4, [1 + extent for extent in extents]
+    inner_window, inner_sums = 1, 1  # places of one step of the axis at hand
+    for axis in (3, 2, 1, 0):
+        outer = prod(length[:axis])
+        room = places_window // (count * inner_window * outer) - extents[axis]
+        most = max(1, min(steps[axis], room, places_sums // inner_sums))
+        unit = shape.positions if axis == 3 and most < steps[3] else 1
+        each = max(unit, most // unit * unit)
+        each = ceil(ceil(steps[axis] / ceil(steps[axis] / each)) / unit) * unit
+        tile[axis], length[axis] = each, each + extents[axis]
+        inner_sums *= length[axis] if 4 - axis < strung else each
+        inner_window *= length[axis]
+    return _Cut(axes, tuple(tile), tuple(length), strung)  # type: ignore[arg-type]
+
+
+def _strip(cut: _Cut, shape: gemm.Shape) -> int:
+    """Places that register tiles of one strip cover."""
+    length = 1
+    for axis in range(4 - cut.strung, 4):
+        length += (cut.tile[axis] - 1) * prod(cut.length[axis + 1 :])
+    whole, rest = divmod(length, shape.positions)
+    return whole * shape.positions + (0 if not rest else shape.half if rest <= shape.half else shape.positions)
+
+
+def _cost(cut: _Cut, shape: gemm.Shape, steps: tuple[int, ...], work: int) -> float:
+    """Vectors multiplied and copied for one channel of the whole layer, in multiply-adds of a vector."""
+    boxes = prod(ceil(n / each) for n, each in zip(steps, cut.tile, strict=True))
+    multiplied = prod(cut.tile[: 4 - cut.strung]) * _strip(cut, shape) * work
+    copied = prod(len(found) for found, _ in cut.axes) * prod(cut.length) * COPY
+    return boxes * (multiplied + copied)
+
+
+def _laid_out(cut: _Cut, shape: gemm.Shape, taps: Taps, kept: int) -> Box:
+    length = cut.length
+    pitch = tuple(prod(length[axis + 1 :]) for axis in range(4))
+    places = prod(length)
+    if shape.positions_along_vectors:
+        # An odd number of cache lines between channels: neighbours never meet in one set of the cache.
+        plane = (ceil((places + shape.lanes) / shape.lanes) | 1) * shape.lanes
+        size = plane * kept
+    else:
+        plane = places + shape.lanes
+        size = plane
+    strip = _strip(cut, shape)
+    sums, inner = [0, 0, 0], strip
+    for axis in (2, 1, 0):
+        if 4 - axis <= cut.strung:
+            sums[axis] = pitch[axis]
+        else:
+            sums[axis] = inner
+            inner *= cut.tile[axis]
+    rows: list[tuple[int, ...]] = []
+    first: list[int] = []
+    for number, (z, y, x) in enumerate(product(*(found for found, _ in cut.axes))):
+        rows.append((number * size, z.offset, y.offset, x.offset, z.extent, y.extent, x.extent))
+        first.append(number * size)
+    counts = [len(found) for found, _ in cut.axes]
+    distances = []
+    for z, y, x in product(*taps.offsets):
+        at = [places_of[o] for o, (_, places_of) in zip((z, y, x), cut.axes, strict=True)]
+        number = (at[0].stretch * counts[1] + at[1].stretch) * counts[2] + at[2].stretch
+        distances.append(first[number] + at[0].shift * pitch[1] + at[1].shift * pitch[2] + at[2].shift)
+    flat = tuple(int(4 - axis <= cut.strung) for axis in range(3))
+    total = prod(counts) * size * (1 if shape.positions_along_vectors else shape.channel_pitch)
+    list_rows = prod(counts) * prod(length[:3])
+    return Box(cut.tile, pitch, flat, tuple(sums), inner, plane, rows, distances, total, list_rows)  # type: ignore[arg-type]

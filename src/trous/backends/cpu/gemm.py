@@ -1,47 +1,52 @@
 """Dense layers: for every tile of positions, one matrix product over the live taps and their channels.
 
-A tile of the input is copied, tap by tap, into a few hundred kilobytes that stay in the cache (never a whole im2col
-matrix); weights are copied once into panels. Copying costs one load and store for as many multiply-adds as there are
-output channels. The product itself keeps `rows x vectors` accumulators in registers.
+The inputs of a tile are copied once into a window that stays in the cache (`windows`; never an im2col matrix); a tap is
+a constant distance in it. Weights are copied once into panels. The product keeps `rows x vectors` accumulators in
+registers.
 
 Two orientations share everything else:
 
 - `positions` along the vectors, output channels broadcast (channels-first): neighbouring phases of the last axis are
-  computed in one go and interleaved in registers as they are stored;
+  interleaved in registers as they are stored;
 - `channels` along the vectors, positions broadcast (channels-last; and, with the phases of a long stride in the place
   of channels, inverse-STFT-like layers).
 
-Roofline: with 14 x 2 accumulators a step is 28 multiply-adds for 2 loads and 14 broadcasts, so the FMA units bound it.
+Roofline: with 14 x 2 accumulators a step is 28 multiply-adds for 2 loads (4 where they cross cache lines) and 14
+broadcasts, so the FMA units bound it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
-from trous.backends.cpu.tiles import SLOT, AlongChannels, AlongPositions, Copies, Runs, Side
+from trous.backends.cpu.windows import NUMBERS, Order, Tile, Window
 
-#: Records of the tables, in 64-bit words: entries (place in the panels, slot, place in the weight, first lane, lane
-#: after the last), chunks (first slot, slots, first channel, channels), phases, pairs (see `find_pairs`).
-ENTRY, CHUNK, PHASE, PAIR = 5, 4, 3, 2
+#: Records of the tables, in 64-bit words: entries (distance in the window, place in the weight, first lane, lane after
+#: the last, offsets along z, y, x), chunks (first channel, channels, whether its window is the one before), phases
+#: (along z, y, x), pairs (see `list_pairs`).
+ENTRY, CHUNK, PHASE, PAIR = 7, 3, 3, 2
 #: Channels by which the weights asked for run ahead of those packed: they lie too far apart for the processor to guess.
 AHEAD = 4
 
 FIELDS = Fields(
     numbers=(
-        *("groups_per_input", "channel_tiles", "tiles_per_block", "channel_blocks"),
-        *("positions", "span", "spans", "spans_per_item", "items_per_block", "chunks", "phases"),
-        *("out_channels", "lane_extent"),
+        *("groups_per_input", "channel_tiles", "tiles_per_block", "channel_blocks", "items_per_block"),
+        *("chunks", "phases", "panels_kept", "chunk_panels", "panel", "span", "out_channels", "lane_extent"),
+        *("flat_n", "flat_z", "flat_y", "sum_n", "sum_z", "sum_y"),
+        *NUMBERS,
         *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
         *("w_group", "w_sub", "w_lane", "w_in"),
         *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
-        *("bias_group", "bias_lane", "panel", "span_sums"),
+        *("bias_group", "bias_lane"),
     ),
-    arrays=("x", "w", "bias", "y", "slots", "entries", "entry_at", "chunk_list", "phase_list"),
-    scratch=("weights", "inputs", "sums", "runs", "copies", "places", "pairs", "pair_at"),
+    arrays=("x", "w", "bias", "y", "stretches", "entries", "entry_at", "chunk_list", "phase_list"),
+    scratch=("weights", "inputs", "sums", "rows", "pairs"),
 )
 
 
@@ -55,29 +60,39 @@ class Shape:
     vectors: int  #: vectors of a tile
     positions_along_vectors: bool
     interleaved: int = 1  #: phases of the last axis that are stored together
-    stride_x: int = 1  #: elements between neighbours along the copied direction, as `tiles.near` has them
+    across: bool = False  #: see `windows.Order`
+    stride: int = 1
+    channel_pitch: int = 0
     contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
     contiguous_w: bool = False  #: so are the weights of neighbouring output channels (or phases)
-    row_stride: int = 0  #: channels kept for each position of a tile, when channels run along the vectors
     checked: bool = False
 
     @property
     def positions(self) -> int:
-        """Positions in a tile."""
+        """Positions in a tile of registers."""
         return self.lanes * self.vectors if self.positions_along_vectors else self.rows
 
     @property
+    def half(self) -> int:
+        """Positions in half a tile."""
+        return self.vectors // 2 * self.lanes if self.positions_along_vectors else self.rows // 2
+
+    @property
     def channels(self) -> int:
-        """Output channels in a tile."""
+        """Output channels in a tile of registers."""
         return self.rows if self.positions_along_vectors else self.lanes * self.vectors
 
     @property
+    def order(self) -> Order:
+        return Order(self.positions_along_vectors, self.lanes, self.across, self.stride, self.channel_pitch)
+
+    @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.contiguous_y, self.contiguous_w, self.checked))
+        flags = "".join("01"[flag] for flag in (self.across, self.contiguous_y, self.contiguous_w, self.checked))
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
-            f"_p{self.interleaved}_x{self.stride_x}_s{self.row_stride}_{flags}"
+            f"_p{self.interleaved}_x{self.stride}_s{self.channel_pitch}_{flags}"
         )
 
 
@@ -91,63 +106,87 @@ class _Gemm:
         self.shape = shape
         self.k = k = Kernel(FIELDS, shape.name, shape.checked)
         self.fn = k.fn
-        self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in ("x", "w", "bias", "y"))
-        self.slots, self.entries, self.entry_at, self.chunk_list, self.phase_list = (
-            k.array(name, "int64") for name in FIELDS.arrays[4:]
+        self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in FIELDS.arrays[:4])
+        self.entries, self.entry_at, self.chunk_list, self.phase_list = (
+            k.array(name, "int64") for name in FIELDS.arrays[5:]
         )
         self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
-        self.pairs, self.pair_at = k.part("pairs", "int64"), k.part("pair_at", "int64")
-        self.runs = Runs(k)
-        side = Side(k, "x", "down", "in", shape.lanes, shape.stride_x)
-        self.copies = Copies(side, self.runs, "copies", "places")
+        self.pairs, self.pair_count = k.part("pairs", "int64"), Variable(self.fn, 0)
+        self.tile = Tile(k)
+        self.window = Window(k, self.tile, shape.order, shape.element)
 
     def build(self) -> str:
         k, fn, shape = self.k, self.fn, self.shape
         packed = Variable(fn, -1)  # the channel block whose weights lie in the panels
         with fn.loop(k.begin, k.end) as item:
             block = item // k.items_per_block
-            first_span = item % k.items_per_block * k.spans_per_item
-            last_span = fn.min(first_span + k.spans_per_item, k.spans)
             group = block // k.channel_blocks
             first = block % k.channel_blocks * k.tiles_per_block
             count = fn.min(k.tiles_per_block, k.channel_tiles - first)
+            self.tile.find(item % k.items_per_block)
+            self.window.find()
             with fn.loop(0, k.chunks) as chunk:
-                number = block * k.chunks + chunk
-                with fn.when(packed.get().differs(number)):
-                    self.pack_weights(group, first, count, chunk)
-                    packed.set(number)
-                with fn.loop(first_span, last_span) as span:
-                    self.runs.find(span, k.span)
-                    self.pack_inputs(group, chunk)
-                    self.find_pairs(chunk)
-                    with fn.loop(0, count) as part, fn.loop(0, k.phases) as phase:
-                        kept = ((span - first_span) * k.tiles_per_block + part) * k.phases + phase
-                        sums = self.sums.at(fn.choose(k.chunks > 1, kept, 0) * k.span_sums)
-                        panels = self.weights.at(part * k.panel)
-                        with fn.loop(0, shape.interleaved) as inner:
-                            taps = phase * shape.interleaved + inner
-                            tile = sums.at(inner * k.span * shape.channels)
-                            with fn.loop(0, self.runs.steps.get(), shape.positions) as position:
-                                self.multiply(panels, taps, position, chunk, tile)
-                        with fn.when((chunk + 1).equals(k.chunks)):
-                            self.store(group, (first + part) * shape.channels, phase, sums)
+                record = self.chunk_list.at(chunk * CHUNK)
+                start, channels = record[0], record[1]
+                panels = self.weights.at(chunk * k.chunk_panels)
+                with fn.when(packed.get().differs(block)):
+                    self.pack_weights(panels, group, first, count, chunk)
+                with fn.when(record[2].equals(0)):
+                    self.window.fill(self.x.at(group // k.groups_per_input * k.x_group + start * k.x_c), channels)
+                with self.places() as (place, kept, left, box), fn.loop(0, k.phases * shape.interleaved) as phase:
+                    self.list_pairs(chunk, phase, channels, box)
+                    with fn.loop(0, count) as part:
+                        sums = self.sums_of(phase, part, kept)
+                        self.multiply(panels.at(part * k.panel), channels, place, left, chunk, sums)
+            packed.set(fn.choose(k.panels_kept.equals(1), block, -1))
+            self.store(group, first, count)
         return k.finish()
 
-    def channel_range(self, chunk: Int) -> tuple[Int, Int]:
-        """First input channel of a chunk and their number."""
-        return self.chunk_list[chunk * CHUNK + 2], self.chunk_list[chunk * CHUNK + 3]
+    def sums_of(self, phase: Int, part: Int, place: Int) -> Array:
+        """Sums of one phase and channel tile from a place on: `[channel][place]`, or `[place][channel]` with channels
+        along the vectors."""
+        sums = self.sums.at((phase * self.k.tiles_per_block + part) * (self.k.span * self.shape.channels))
+        return sums.at(place if self.shape.positions_along_vectors else place * self.shape.channels)
 
-    def entry_range(self, chunk: Int, phase: Int) -> tuple[Int, Int]:
-        """Entries (taps in panel order) of one phase."""
-        at = chunk * self.k.phases * self.shape.interleaved + phase
-        return self.entry_at[at], self.entry_at[at + 1]
+    @contextmanager
+    def places(self) -> Iterator[tuple[Int, Int, Int, dict[str, tuple[Int, Int]]]]:
+        """Loop over the register tiles of the box: first place in the window and among the sums, places left, and the
+        steps that they lie among.
+
+        Places are taken row by row, or through the pitch between rows, planes or images where that wastes fewer lanes.
+        """
+        k, fn, tile = self.k, self.fn, self.tile
+        first = {axis: tile.first[axis].get() for axis in "nzyx"}
+        size = {axis: tile.size[axis].get() for axis in "nzyx"}
+        flat = {axis: getattr(k, f"flat_{axis}") for axis in "nzy"}
+        pitch = {axis: getattr(k, f"pitch_{axis}") for axis in "nzy"}
+        outer = {axis: fn.choose(flat[axis].equals(0), size[axis], 1) for axis in "nzy"}
+        length = size["x"]
+        for axis in "yzn":
+            length = length + (size[axis] - outer[axis]) * pitch[axis] * flat[axis]
+        with fn.loop(0, outer["n"]) as n, fn.loop(0, outer["z"]) as z, fn.loop(0, outer["y"]) as y:
+            start = n * pitch["n"] + z * pitch["z"] + y * pitch["y"]
+            kept = n * k.sum_n + z * k.sum_z + y * k.sum_y
+            with fn.loop(0, length, self.shape.positions) as place:
+                last = fn.min(place + (self.shape.positions - 1), length - 1)
+                # Where rows are strung together, the first and the last of these; all planes where planes are.
+                rows = [fn.choose(flat["y"].equals(0), y, edge // fn.max(pitch["y"], 1)) for edge in (place, last)]
+                rows = [fn.choose(flat["z"].equals(0), row, whole) for row, whole in zip(rows, (0, size["y"] - 1))]
+                planes = [fn.choose(flat["z"].equals(0), z, whole) for whole in (0, size["z"] - 1)]
+                one = flat["y"].equals(0)
+                columns = [fn.choose(one, edge, whole) for edge, whole in ((place, 0), (last, size["x"] - 1))]
+                box = {
+                    axis: (first[axis] + low, first[axis] + high)
+                    for axis, (low, high) in zip("zyx", (planes, rows, columns), strict=True)
+                }
+                yield start + place, kept + place, length - place, box
 
     # Weights: panels [channel tile][tap][input channel][channel of the tile]
 
-    def pack_weights(self, group: Int, first: Int, count: Int, chunk: Int) -> None:
+    def pack_weights(self, panels: Array, group: Int, first: Int, count: Int, chunk: Int) -> None:
         k, fn, shape = self.k, self.fn, self.shape
         lanes = min(shape.lanes, max(2, _power_of_two(shape.channels)))
-        start, channels = self.channel_range(chunk)
+        start, channels = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
         source = self.w.at(group // k.groups_per_input * k.w_group + group % k.groups_per_input * k.w_sub)
         phases = k.phases * shape.interleaved
         begin, end = self.entry_at[chunk * phases], self.entry_at[chunk * phases + phases]
@@ -155,69 +194,55 @@ class _Gemm:
             base = (first + part) * shape.channels
             with fn.loop(base, base + shape.channels) as ahead:
                 source.prefetch((start + channel + AHEAD) * k.w_in + ahead * k.w_lane)
-            with fn.loop(begin, end) as entry:
-                tap = self.entries.at(entry * ENTRY)
-                panel = self.weights.at(part * k.panel + (tap[0] * channels + channel) * shape.channels)
+            with fn.loop(begin, end) as number:
+                entry = self.entries.at(number * ENTRY)
+                panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
                 for lane in range(0, shape.channels, lanes):
-                    low, high = tap[3] - base - lane, fn.min(tap[4], k.out_channels) - base - lane
-                    place = (start + channel) * k.w_in + tap[2] + (base + lane) * k.w_lane
+                    low, high = entry[2] - base - lane, fn.min(entry[3], k.out_channels) - base - lane
+                    place = (start + channel) * k.w_in + entry[1] + (base + lane) * k.w_lane
                     some = fn.mask(fn.bits(low, high, lanes), lanes)
                     width = min(lanes, shape.channels - lane)
                     value = source.masked(place, some) if shape.contiguous_w else source.gather(place, k.w_lane, some)
                     panel.set_masked(lane, value, fn.mask(fn.number((1 << width) - 1), lanes))
 
-    def pack_inputs(self, group: Int, chunk: Int) -> None:
-        k, shape = self.k, self.shape
-        first, slots = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
-        start, channels = self.channel_range(chunk)
-        if shape.positions_along_vectors:
-            way: AlongPositions | AlongChannels = AlongPositions(k.span, channels)
-        else:
-            way = AlongChannels(k.span, shape.row_stride, channels)
-        self.copies.find(self.slots.at(first * SLOT), slots, way)
-        source = self.x.at(group // k.groups_per_input * k.x_group + start * k.x_c)
-        way.carry_out(self.copies, source, self.inputs)
-
-    def find_pairs(self, chunk: Int) -> None:
-        """For each phase the live taps as (panel offset, input offset)."""
+    def list_pairs(self, chunk: Int, phase: Int, channels: Int, box: dict[str, tuple[Int, Int]]) -> None:
+        """The taps of one phase that find an input for any step of the box, as (panel offset, window distance)."""
         k, fn, shape = self.k, self.fn, self.shape
-        _, channels = self.channel_range(chunk)
-        keep = k.span * (channels if shape.positions_along_vectors else shape.row_stride)
-        count = Variable(fn, 0)
-        with fn.loop(0, k.phases * shape.interleaved) as phase:
-            self.pair_at[phase] = count.get()
-            begin, end = self.entry_range(chunk, phase)
-            with fn.loop(begin, end) as number:
-                entry = self.entries.at(number * ENTRY)
-                place = self.copies.places[entry[1]]
-                with fn.when(place >= 0):
-                    pair = self.pairs.at(count.get() * PAIR)
-                    pair[0], pair[1] = entry[0] * channels * shape.channels, place * keep
-                    count.set(count.get() + 1)
-        self.pair_at[k.phases * shape.interleaved] = count.get()
+        phases = k.phases * shape.interleaved
+        begin, at = self.entry_at[chunk * phases], chunk * phases + phase
+        self.pair_count.set(0)
+        with fn.loop(self.entry_at[at], self.entry_at[at + 1]) as number:
+            entry = self.entries.at(number * ENTRY)
+            alive = None
+            for field, axis in enumerate("zyx", 4):
+                low, high = (steps * getattr(k, f"down_{axis}") + entry[field] for steps in box[axis])
+                within = (high >= 0) & (low < getattr(k, f"in_{axis}"))
+                alive = within if alive is None else alive & within
+            pair = self.pairs.at(self.pair_count.get() * PAIR)
+            pair[0], pair[1] = (number - begin) * channels * shape.channels, entry[0]
+            self.pair_count.set(fn.choose(alive, self.pair_count.get() + 1, self.pair_count.get()))
 
     # The product
 
-    def multiply(self, panels: Array, phase: Int, position: Int, chunk: Int, sums: Array) -> None:
-        """Sums of one phase of a tile; a tile with no more steps than one vector holds multiplies no more than that."""
+    def multiply(self, panels: Array, channels: Int, place: Int, left: Int, chunk: Int, sums: Array) -> None:
+        """Sums of one register tile, of half a tile where no more places are left than that."""
         fn, shape = self.fn, self.shape
-        if shape.positions_along_vectors:
-            with fn.either(self.runs.steps.get() - position <= shape.lanes) as (then, otherwise):
-                with then:
-                    self.multiply_vectors(1, panels, phase, position, chunk, sums)
-                with otherwise:
-                    self.multiply_vectors(shape.vectors, panels, phase, position, chunk, sums)
-        else:
-            self.multiply_vectors(shape.vectors, panels, phase, position, chunk, sums)
+        with fn.either(left <= shape.half) as (then, otherwise):
+            with then:
+                self.multiply_tile(True, panels, channels, place, chunk, sums)
+            with otherwise:
+                self.multiply_tile(False, panels, channels, place, chunk, sums)
 
-    def multiply_vectors(self, vectors: int, panels: Array, phase: Int, position: Int, chunk: Int, sums: Array) -> None:
+    def multiply_tile(self, half: bool, panels: Array, channels: Int, place: Int, chunk: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        _, channels = self.channel_range(chunk)
-        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)] for _ in range(shape.rows)]
+        rows, vectors, pitch = shape.rows, shape.vectors, shape.channel_pitch
         if shape.positions_along_vectors:
-            kept = [sums.at(k.span * r + position) for r in range(shape.rows)]
+            vectors = shape.half // shape.lanes if half else vectors
+            kept = [sums.at(k.span * r) for r in range(rows)]
         else:
-            kept = [sums.at((position + r) * shape.channels) for r in range(shape.rows)]
+            rows = shape.half if half else rows
+            kept = [sums.at(r * shape.channels) for r in range(rows)]
+        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)] for _ in range(rows)]
         with fn.either(chunk.equals(0)) as (then, otherwise):
             with then:
                 for row in tile:
@@ -227,15 +252,15 @@ class _Gemm:
                 for row, line in zip(tile, kept, strict=True):
                     for v, accumulator in enumerate(row):
                         accumulator.set(line.vector(v * shape.lanes, shape.lanes))
-        with fn.loop(self.pair_at[phase], self.pair_at[phase + 1]) as number:
+        with fn.loop(0, self.pair_count.get()) as number:
             pair = self.pairs.at(number * PAIR)
-            weights, inputs = panels.at(pair[0]), self.inputs.at(pair[1])
+            weights, inputs = panels.at(pair[0]), self.inputs.at(pair[1] + place * max(pitch, 1))
             with fn.loop(0, channels) as channel:
                 if shape.positions_along_vectors:
                     broadcast, row_step = weights.at(channel * shape.rows), 1
-                    along = inputs.at(channel * k.span + position)
+                    along = inputs.at(channel * k.plane)
                 else:
-                    broadcast, row_step = inputs.at(position * shape.row_stride + channel), shape.row_stride
+                    broadcast, row_step = inputs.at(channel), pitch
                     along = weights.at(channel * shape.channels)
                 loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
                 for r, row in enumerate(tile):
@@ -248,61 +273,75 @@ class _Gemm:
 
     # Results
 
-    def store(self, group: Int, channel: Int, phase: Int, sums: Array) -> None:
-        """Add the bias and write a tile's finished sums to where their phase lies in the output."""
-        k, fn = self.k, self.fn
-        place = self.phase_list.at(phase * PHASE)
+    def store(self, group: Int, first: Int, count: Int) -> None:
+        """Add the bias and write the box's finished sums to where their phases lie in the output."""
+        k, fn, tile, shape = self.k, self.fn, self.tile, self.shape
         target = self.y.at(group * k.y_group)
-        with fn.loop(0, self.runs.count.get()) as number:
-            run = self.runs[number]
-            z, y, x = run[3] * k.up_z + place[0], run[4] * k.up_y + place[1], run[5] * k.up_x + place[2]
-            with fn.when((z < k.out_z) & (y < k.out_y)):
-                line = target.at(run[2] * k.y_n + z * k.y_z + y * k.y_y + x * k.y_x)
-                left = k.out_x - x  # outputs from the run's first to the end of the row
-                if self.shape.positions_along_vectors:
-                    self.store_positions(run, line, left, group, channel, sums)
-                else:
-                    self.store_channels(run, line, left, group, channel, sums)
+        with fn.loop(0, tile.size["n"].get()) as n, fn.loop(0, tile.size["z"].get()) as z:
+            with fn.loop(0, tile.size["y"].get()) as y, fn.loop(0, k.phases) as phase:
+                phases = self.phase_list.at(phase * PHASE)
+                out = [
+                    (tile.first[axis].get() + step) * getattr(k, f"up_{axis}") + phases[i]
+                    for i, (axis, step) in enumerate(zip("zyx", (z, y, fn.number(0)), strict=True))
+                ]
+                with fn.when((out[0] < k.out_z) & (out[1] < k.out_y)):
+                    image = target.at((tile.first["n"].get() + n) * k.y_n)
+                    line = image.at(out[0] * k.y_z + out[1] * k.y_y + out[2] * k.y_x)
+                    place = n * k.sum_n + z * k.sum_z + y * k.sum_y
+                    left = k.out_x - out[2]  # outputs from the tile's first to the end of the row
+                    with fn.loop(0, count) as part:
+                        channel = (first + part) * shape.channels
+                        phases_kept = range(shape.interleaved)
+                        sums = [self.sums_of(phase * shape.interleaved + i, part, place) for i in phases_kept]
+                        if shape.positions_along_vectors:
+                            self.store_positions(line, left, group, channel, sums)
+                        else:
+                            self.store_channels(line, left, group, channel, sums[0])
 
-    def store_positions(self, run: Array, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
+    def store_positions(self, line: Array, left: Int, group: Int, channel: Int, sums: list[Array]) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        phases, lanes = shape.interleaved, shape.lanes
-        start = run[0] * phases
+        phases, lanes, steps = shape.interleaved, shape.lanes, self.tile.size["x"].get()
         if phases == 1:  # one phase at a time: neighbours are `up_x` outputs apart
-            stop = start + fn.min(run[1], (fn.max(left, 0) + k.up_x - 1) // k.up_x)
+            stop, step = fn.min(steps, (fn.max(left, 0) + k.up_x - 1) // k.up_x), k.y_x * k.up_x
         else:
-            stop = start + fn.min(run[1] * phases, left)
-        step = k.y_x * k.up_x if phases == 1 else k.y_x
-        with fn.loop(run[0] // lanes * lanes, run[0] + run[1], lanes) as edge:
-            places = [edge * phases + part * lanes for part in range(phases)]
-            masks = [fn.mask(fn.bits(start - place, stop - place, lanes), lanes) for place in places]
-            with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
-                bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], lanes)
-                values = [sums.vector((row + p * shape.rows) * k.span + edge, lanes) for p in range(phases)]
-                out = line.at((channel + row) * k.y_c)
-                for place, mask, value in zip(
-                    places, masks, fn.interleave([fn.builder.fadd(value, bias) for value in values]), strict=True
-                ):
-                    if shape.contiguous_y:
-                        out.set_masked(place - start, value, mask)
-                    else:
-                        out.scatter((place - start) * step, step, value, mask)
+            stop, step = fn.min(steps * phases, left), k.y_x
+        with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
+            bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], lanes)
+            out, kept = line.at((channel + row) * k.y_c), [part.at(row * k.span) for part in sums]
 
-    def store_channels(self, run: Array, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
+            def finished(edge: Int) -> list:
+                values = [part.vector(edge, lanes) for part in kept]
+                return fn.interleave([fn.builder.fadd(value, bias) for value in values])
+
+            whole = stop // (lanes * phases) * lanes if shape.contiguous_y else fn.number(0)
+            if shape.contiguous_y:
+                with fn.loop(0, whole, lanes) as edge:
+                    for part, value in enumerate(finished(edge)):
+                        out.set_vector(edge * phases + part * lanes, value)
+            with fn.loop(whole, steps, lanes) as edge:
+                for part, value in enumerate(finished(edge)):
+                    at = edge * phases + part * lanes
+                    mask = fn.mask(fn.bits(0, stop - at, lanes), lanes)
+                    if shape.contiguous_y:
+                        out.set_masked(at, value, mask)
+                    else:
+                        out.scatter(at * step, step, value, mask)
+
+    def store_channels(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        with fn.loop(0, run[1]) as lane:
+        with fn.loop(0, self.tile.size["x"].get()) as step:
             # `lane_extent` is 0 for channels; for phases in their place the row may end amid them.
-            here = left - lane * k.up_x
+            here = left - step * k.up_x
             limit = fn.choose(k.lane_extent.equals(0), k.out_channels, fn.min(k.out_channels, here))
             with fn.when(here > 0):
-                out = line.at(lane * k.up_x * k.y_x)
+                out = line.at(step * k.up_x * k.y_x)
                 for vector in range(shape.vectors):
                     first = channel + vector * shape.lanes
                     bits = fn.bits(0, limit - first, shape.lanes)
                     with fn.when(bits.differs(0)):
                         mask = fn.mask(bits, shape.lanes)
                         bias = self.bias.gather(group * k.bias_group + first * k.bias_lane, k.bias_lane, mask)
-                        value = sums.vector((run[0] + lane) * shape.channels + vector * shape.lanes, shape.lanes)
+                        value = sums.vector(step * shape.channels + vector * shape.lanes, shape.lanes)
                         value = fn.builder.fadd(value, bias)
                         if shape.contiguous_y:
                             out.set_masked(first * k.y_c, value, mask)
