@@ -29,8 +29,9 @@ from trous.backends.cpu.windows import NUMBERS, Order, Tile, Window
 #: the last, offsets along z, y, x), chunks (first channel, channels, whether its window is the one before), phases
 #: (along z, y, x), pairs (see `list_pairs`).
 ENTRY, CHUNK, PHASE, PAIR = 7, 3, 3, 2
-#: Channels by which the weights asked for run ahead of those packed: they lie too far apart for the processor to guess.
-AHEAD = 4
+
+#: Vectors by which the weights asked for run ahead of those packed: rows lie too far apart for the processor to guess.
+AHEAD = 2
 
 FIELDS = Fields(
     numbers=(
@@ -41,12 +42,12 @@ FIELDS = Fields(
         *("steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
-        *("w_group", "w_sub", "w_lane", "w_in"),
+        *("w_group", "w_sub", "w_lane", "w_in", "w_run"),
         *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
         *("bias_group", "bias_lane"),
     ),
     arrays=("x", "w", "bias", "y", "stretches", "entries", "entry_at", "chunk_list", "phase_list"),
-    scratch=("weights", "inputs", "sums", "rows", "pairs"),
+    scratch=("weights", "inputs", "sums", "rows", "pairs", "columns"),
 )
 
 
@@ -64,7 +65,7 @@ class Shape:
     stride: int = 1
     channel_pitch: int = 0
     contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
-    contiguous_w: bool = False  #: so are the weights of neighbouring output channels (or phases)
+    weights: str = ""  #: whose weights are adjacent: those of "lanes" (output channels or phases), "channels", "taps"
     checked: bool = False
 
     @property
@@ -88,11 +89,11 @@ class Shape:
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.across, self.contiguous_y, self.contiguous_w, self.checked))
+        flags = "".join("01"[flag] for flag in (self.across, self.contiguous_y, self.checked))
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
-            f"_p{self.interleaved}_x{self.stride}_s{self.channel_pitch}_{flags}"
+            f"_p{self.interleaved}_x{self.stride}_s{self.channel_pitch}_w{self.weights}_{flags}"
         )
 
 
@@ -111,6 +112,7 @@ class _Gemm:
             k.array(name, "int64") for name in FIELDS.arrays[5:]
         )
         self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
+        self.columns = k.part("columns", "int64")
         self.pairs, self.pair_count = k.part("pairs", "int64"), Variable(self.fn, 0)
         self.tile = Tile(k)
         self.window = Window(k, self.tile, shape.order, shape.element)
@@ -170,7 +172,7 @@ class _Gemm:
             with fn.loop(0, length, self.shape.positions) as place:
                 last = fn.min(place + (self.shape.positions - 1), length - 1)
                 # Where rows are strung together, the first and the last of these; all planes where planes are.
-                rows = [fn.choose(flat["y"].equals(0), y, edge // fn.max(pitch["y"], 1)) for edge in (place, last)]
+                rows = [fn.choose(flat["y"].equals(0), y, edge // pitch["y"]) for edge in (place, last)]
                 rows = [fn.choose(flat["z"].equals(0), row, whole) for row, whole in zip(rows, (0, size["y"] - 1))]
                 planes = [fn.choose(flat["z"].equals(0), z, whole) for whole in (0, size["z"] - 1)]
                 one = flat["y"].equals(0)
@@ -185,25 +187,79 @@ class _Gemm:
 
     def pack_weights(self, panels: Array, group: Int, first: Int, count: Int, chunk: Int) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        lanes = min(shape.lanes, max(2, _power_of_two(shape.channels)))
         start, channels = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
         source = self.w.at(group // k.groups_per_input * k.w_group + group % k.groups_per_input * k.w_sub)
+        source = source.at(start * k.w_in)
         phases = k.phases * shape.interleaved
         begin, end = self.entry_at[chunk * phases], self.entry_at[chunk * phases + phases]
-        with fn.loop(0, count) as part, fn.loop(0, channels) as channel:
-            base = (first + part) * shape.channels
-            with fn.loop(base, base + shape.channels) as ahead:
-                source.prefetch((start + channel + AHEAD) * k.w_in + ahead * k.w_lane)
-            with fn.loop(begin, end) as number:
-                entry = self.entries.at(number * ENTRY)
+        if shape.weights == "lanes":
+            with fn.loop(0, count) as part, fn.loop(begin, end) as number, fn.loop(0, channels) as channel:
                 panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
-                for lane in range(0, shape.channels, lanes):
-                    low, high = entry[2] - base - lane, fn.min(entry[3], k.out_channels) - base - lane
-                    place = (start + channel) * k.w_in + entry[1] + (base + lane) * k.w_lane
-                    some = fn.mask(fn.bits(low, high, lanes), lanes)
-                    width = min(lanes, shape.channels - lane)
-                    value = source.masked(place, some) if shape.contiguous_w else source.gather(place, k.w_lane, some)
-                    panel.set_masked(lane, value, fn.mask(fn.number((1 << width) - 1), lanes))
+                self.pack_vectors(panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels)
+        elif shape.weights == "channels":
+            self.note_columns(channels, begin, end, chunk)
+            with fn.loop(0, count) as part, fn.loop(begin, end) as number:
+                panel = panels.at(part * k.panel + (number - begin) * channels * shape.channels)
+                self.pack_blocks(panel, source.at(self.entries[number * ENTRY + 1]), channels, (first + part) * shape.channels)
+        elif shape.weights == "taps":
+            self.note_columns(channels, begin, end, chunk)
+            together = k.w_in.equals(k.w_run)  # the taps of one channel follow those of another
+            with fn.loop(0, count) as part, fn.loop(0, fn.choose(together, 1, channels)) as channel:
+                panel = panels.at(part * k.panel + channel * shape.channels)
+                run = k.w_run * fn.choose(together, channels, 1)
+                self.pack_blocks(panel, source.at(channel * k.w_in), run, (first + part) * shape.channels)
+        else:
+            with fn.loop(0, count) as part, fn.loop(0, channels) as channel, fn.loop(begin, end) as number:
+                panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
+                self.pack_vectors(panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels)
+
+    def pack_vectors(self, panel: Array, source: Array, entry: Array, channel: Int, base: Int) -> None:
+        """The weights of one tap and input channel for all output channels of a tile."""
+        k, fn, shape = self.k, self.fn, self.shape
+        lanes = min(shape.lanes, max(2, _power_of_two(shape.channels)))
+        for lane in range(0, shape.channels, lanes):
+            low, high = entry[2] - base - lane, fn.min(entry[3], k.out_channels) - base - lane
+            place = channel * k.w_in + entry[1] + (base + lane) * k.w_lane
+            some = fn.mask(fn.bits(low, high, lanes), lanes)
+            value = source.masked(place, some) if shape.weights == "lanes" else source.gather(place, k.w_lane, some)
+            panel.set_masked(lane, value, fn.mask(fn.number((1 << min(lanes, shape.channels - lane)) - 1), lanes))
+
+    def note_columns(self, channels: Int, begin: Int, end: Int, chunk: Int) -> None:
+        """Where in a panel the neighbours along the adjacent direction of the weights belong; -1 for dead taps."""
+        k, fn, shape = self.k, self.fn, self.shape
+        if shape.weights == "channels":
+            with fn.loop(0, channels) as channel:
+                self.columns[channel] = channel * shape.channels
+            return
+        with fn.loop(0, k.w_run * channels) as column:
+            self.columns[column] = -1
+        with fn.loop(begin, end) as number, fn.loop(0, channels) as channel:
+            tap = self.entries[number * ENTRY + 1]
+            self.columns[channel * k.w_run + tap] = ((number - begin) * channels + channel) * shape.channels
+
+    def pack_blocks(self, panel: Array, source: Array, columns: Int, base: Int) -> None:
+        """Neighbours in memory for all output channels of a tile: square blocks, transposed in registers."""
+        k, fn, shape = self.k, self.fn, self.shape
+        lanes = shape.lanes
+        with fn.loop(0, columns, lanes) as column:
+            some = fn.bits(0, columns - column, lanes)
+            for row in range(shape.channels):
+                source.prefetch((base + row) * k.w_lane + column + AHEAD * lanes)
+            for lane in range(0, shape.channels, lanes):
+                width = min(lanes, shape.channels - lane)
+                rows = []
+                for row in range(lanes):
+                    if row < width:
+                        channel = base + (lane + row)
+                        mask = fn.mask(fn.choose(channel < k.out_channels, some, 0), lanes)
+                        rows.append(source.masked(channel * k.w_lane + column, mask))
+                    else:
+                        rows.append(rows[0])
+                for offset, value in enumerate(fn.interleave(rows)):
+                    with fn.when(column + offset < columns):
+                        target = self.columns[column + offset]
+                        with fn.when(target >= 0):
+                            panel.set_masked(target + lane, value, fn.mask(fn.number((1 << width) - 1), lanes))
 
     def list_pairs(self, chunk: Int, phase: Int, channels: Int, box: dict[str, tuple[Int, Int]]) -> None:
         """The taps of one phase that find an input for any step of the box, as (panel offset, window distance)."""

@@ -1,0 +1,274 @@
+"""How a dense layer is cut into work: boxes of steps, blocks of channels, and what is kept for how long.
+
+A small model, computed from the plan and the sizes, weighs the ways to cut: what is multiplied (lanes and rows that
+hold no step included), what is copied into windows (halos included), how often weights are packed, and how evenly the
+work falls on the cores. Everything is counted in multiply-adds of a vector. How a layer is cut has no influence on its
+result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import ceil, prod
+
+from trous.backends.cpu import gemm
+from trous.backends.cpu.ir import BYTES
+from trous.backends.cpu.run import items_wanted
+from trous.plan.window import Place, Stretch, stretches
+
+#: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
+#: cache.
+WEIGHT_BYTES, WINDOW_BYTES, SUM_BYTES = 3 << 18, 1 << 19, 5 << 17
+#: Cost of copying a vector into the window, of starting a row, and of packing a vector of weights.
+COPY, ROW, PACK = 10, 30, 20
+
+
+
+
+@dataclass(frozen=True)
+class Work:
+    """What there is to do, as far as cutting it matters. Steps are those of batch, z, y, x."""
+
+    shape: gemm.Shape
+    axes: tuple[tuple[int, tuple[int, ...]], ...]  #: for z, y, x: inputs between steps, offsets of live taps
+    steps: tuple[int, ...]
+    groups: int
+    channel_tiles: int
+    phases: int
+    taps: int  #: of all phases together
+    chunks: int
+    window_channels: int  #: channels that a window keeps for each place
+    panel: int  #: packed weights of one channel tile and chunk
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One way to cut it."""
+
+    work: Work
+    axes: tuple[tuple[list[Stretch], dict[int, Place]], ...]
+    tiles_per_block: int  #: channel tiles that one item computes
+    tile: tuple[int, ...]  #: steps of a box along n, z, y, x
+    strung: int  #: axes that strips run through, from the last
+
+    @property
+    def length(self) -> tuple[int, ...]:
+        """Places along n, z, y, x."""
+        extents = (0, *(max((s.extent for s in found), default=0) for found, _ in self.axes))
+        return tuple(each + extent for each, extent in zip(self.tile, extents, strict=True))
+
+    @property
+    def pitch(self) -> tuple[int, ...]:
+        """Places between neighbours along n, z, y, x."""
+        length = self.length
+        return tuple(prod(length[axis + 1 :]) for axis in range(4))
+
+    @property
+    def boxes(self) -> int:
+        return prod(ceil(n / each) for n, each in zip(self.work.steps, self.tile, strict=True))
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of channel tiles, of all groups."""
+        return self.work.groups * ceil(self.work.channel_tiles / self.tiles_per_block)
+
+    @property
+    def items(self) -> int:
+        return self.boxes * self.blocks
+
+    @property
+    def panels(self) -> int:
+        """Packed weights of one chunk of a block."""
+        return self.tiles_per_block * self.work.panel
+
+    @property
+    def panels_kept(self) -> bool:
+        """Whether all chunks' weights stay, so that the next box finds them packed."""
+        return self.panels * self.work.chunks * BYTES[self.work.shape.element] <= WEIGHT_BYTES
+
+    @property
+    def strip(self) -> int:
+        """Places that the register tiles of one strip cover, lanes without a step included."""
+        shape, pitch, length = self.work.shape, self.pitch, 1
+        for axis in range(4 - self.strung, 4):
+            length += (self.tile[axis] - 1) * pitch[axis]
+        whole, rest = divmod(length, shape.positions)
+        return whole * shape.positions + (0 if not rest else shape.half if rest <= shape.half else shape.positions)
+
+    @property
+    def sum_pitch(self) -> tuple[int, ...]:
+        """Places between neighbours along n, z, y, x among the sums: strips follow each other."""
+        found, inner = list(self.pitch), self.strip
+        for axis in range(3 - self.strung, -1, -1):
+            found[axis] = inner
+            inner *= self.tile[axis]
+        return tuple(found)
+
+    @property
+    def span(self) -> int:
+        """Places among the sums."""
+        return prod(self.tile[: 4 - self.strung]) * self.strip
+
+    @property
+    def cost(self) -> float:
+        work, shape = self.work, self.work.shape
+        multiplied = self.span * work.taps * self.tiles_per_block * shape.channels
+        rows = self.rows
+        copied = rows * (self.length[3] * COPY + ROW * shape.lanes)
+        channels = work.window_channels * work.chunks
+        each = (multiplied + copied) * channels
+        packed = self.panels * work.chunks * PACK
+        rounds = ceil(self.items / items_wanted(1))
+        if self.panels_kept:
+            # Every core packs the blocks that it works on.
+            return rounds * each + packed * max(1.0, self.blocks / items_wanted(1))
+        return rounds * (each + packed)
+
+    @property
+    def plane(self) -> int:
+        """Elements of one stretch: of one channel, where positions run along vectors.
+
+        Then an odd number of cache lines, so that neighbouring channels never meet in one set of the cache.
+        """
+        places, shape = prod(self.length), self.work.shape
+        if not shape.positions_along_vectors:
+            return (places + shape.lanes) * shape.channel_pitch
+        return (ceil((places + shape.lanes) / shape.lanes) | 1) * shape.lanes
+
+    @property
+    def stretch_size(self) -> int:
+        return self.plane * (self.work.window_channels if self.work.shape.positions_along_vectors else 1)
+
+    @property
+    def unit(self) -> int:
+        """Elements between neighbouring places."""
+        return 1 if self.work.shape.positions_along_vectors else self.work.shape.channel_pitch
+
+    @property
+    def stretches(self) -> list[tuple[int, ...]]:
+        """Records of `windows.STRETCH`."""
+        return [
+            (i * self.stretch_size // self.unit, z.offset, y.offset, x.offset, z.extent, y.extent, x.extent)
+            for i, (z, y, x) in enumerate(product(*(found for found, _ in self.axes)))
+        ]
+
+    @property
+    def distances(self) -> list[int]:
+        """Of every slot, in elements of the window."""
+        counts, pitch, found = [len(found) for found, _ in self.axes], self.pitch, []
+        for z, y, x in product(*(places.values() for _, places in map(_in_order, self.axes))):
+            number = (z.stretch * counts[1] + y.stretch) * counts[2] + x.stretch
+            shift = z.shift * pitch[1] + y.shift * pitch[2] + x.shift
+            found.append(number * self.stretch_size + shift * self.unit)
+        return found
+
+    @property
+    def window(self) -> int:
+        """Elements; a register tile may read beyond its box."""
+        count = prod(len(found) for found, _ in self.axes)
+        shape = self.work.shape
+        return count * self.stretch_size + shape.positions * self.unit + shape.lanes * shape.lanes
+
+    @property
+    def rows(self) -> int:
+        """Rows of the window, of all stretches."""
+        return prod(len(found) for found, _ in self.axes) * prod(self.length[:3])
+
+    @property
+    def sums(self) -> int:
+        """Elements; a half tile's vectors may reach beyond the last."""
+        shape = self.work.shape
+        return self.work.phases * self.tiles_per_block * self.span * shape.channels + shape.positions
+
+    @property
+    def weights(self) -> int:
+        return self.panels * (self.work.chunks if self.panels_kept else 1)
+
+    def numbers(self) -> dict[str, int]:
+        """For the header."""
+        pitch, sums = self.pitch, self.sum_pitch
+        found = {
+            "channel_tiles": self.work.channel_tiles,
+            "tiles_per_block": self.tiles_per_block,
+            "channel_blocks": self.blocks // self.work.groups,
+            "items_per_block": self.boxes,
+            "panels_kept": int(self.panels_kept),
+            "chunk_panels": self.panels if self.panels_kept else 0,
+            "span": self.span,
+            "stretch_count": prod(len(found) for found, _ in self.axes),
+            "plane": self.plane,
+        }
+        for i, axis in enumerate("nzyx"):
+            found[f"tile_{axis}"] = self.tile[i]
+            if axis != "n":
+                found[f"tiles_{axis}"] = ceil(self.work.steps[i] / self.tile[i])
+            if axis != "x":
+                found |= {f"pitch_{axis}": pitch[i], f"flat_{axis}": int(4 - i <= self.strung), f"sum_{axis}": sums[i]}
+        return found
+
+
+def _in_order(axis: tuple[list[Stretch], dict[int, Place]]) -> tuple[list[Stretch], dict[int, Place]]:
+    found, places = axis
+    return found, dict(sorted(places.items()))
+
+
+def best_cut(work: Work) -> Cut:
+    """The cheapest of a few dozen ways."""
+    return min(_cuts(work), key=lambda cut: cut.cost)
+
+
+def _cuts(work: Work) -> Iterator[Cut]:
+    item = BYTES[work.shape.element]
+    fitting = max(1, WEIGHT_BYTES // (work.panel * work.chunks * item))
+    one = max(1, WEIGHT_BYTES // (work.panel * item))
+    shared = max(1, work.channel_tiles * work.groups // items_wanted(1))
+    for tiles in {min(n, work.channel_tiles) for n in (fitting, one, min(shared, one))}:
+        even = ceil(work.channel_tiles / ceil(work.channel_tiles / tiles))
+        for gaps in product(*({0, n} if len(o) > 1 else {0} for (_, o), n in zip(work.axes, work.steps[1:], strict=True))):
+            axes = tuple(stretches(offsets, down, gap) for (down, offsets), gap in zip(work.axes, gaps, strict=True))
+            for planes in {1, min(4, work.steps[1])}:
+                tile = _tile(work, axes, even, planes)
+                for strung in range(1, 5):
+                    yield Cut(work, axes, even, tile, strung)
+
+
+def _tile(work: Work, axes: tuple, tiles_per_block: int, planes: int) -> tuple[int, ...]:
+    """The largest box that fits: whole rows first, then planes; of several planes, where that many are wanted."""
+    shape, item = work.shape, BYTES[work.shape.element]
+    count = prod(max(1, len(found)) for found, _ in axes)
+    extents = [0, *(max((s.extent for s in found), default=0) for found, _ in axes)]
+    window = WINDOW_BYTES // (work.window_channels * item * count)
+    sums = SUM_BYTES // (work.phases * tiles_per_block * shape.channels * item)
+    blocks = work.groups * ceil(work.channel_tiles / tiles_per_block)
+    tile = [1] * 4
+    inner_window = inner_sums = 1
+    wanted = (1, planes, 1, 1)
+    for axis in (3, 2, 1, 0):
+        outer = prod(wanted[a] + extents[a] for a in range(axis))
+        room = min(window // (inner_window * outer) - extents[axis], sums // (inner_sums * prod(wanted[:axis])))
+        most = max(1, min(work.steps[axis], room))
+        if most == work.steps[axis] and axis > 0 and prod(work.steps[:axis]) > 1:
+            each = most
+        else:
+            unit = shape.positions if axis == 3 and most < work.steps[3] else 1
+            each = _evenly(work.steps[axis], max(1, most // unit) * unit, unit, blocks * prod(work.steps[:axis]))
+        tile[axis] = each
+        inner_window *= each + extents[axis]
+        inner_sums *= each
+    return tuple(tile)
+
+
+def _evenly(steps: int, most: int, unit: int, others: int) -> int:
+    """Steps of a box, at most `most` and if cut a multiple of `unit`, of which the cores have equal shares if possible;
+    `others` is the number of boxes along other axes."""
+    cores = items_wanted(1)
+    least = ceil(steps / most)
+
+    def rounds(count: int) -> tuple[int, int]:
+        each = ceil(ceil(steps / count) / unit) * unit if count > 1 else steps
+        return ceil(ceil(steps / each) * others / cores) * each, count
+
+    count = min(range(least, least + (cores if others % cores else 1)), key=rounds)
+    return ceil(ceil(steps / count) / unit) * unit if count > 1 else steps
