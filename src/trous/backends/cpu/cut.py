@@ -22,7 +22,7 @@ from trous.plan.window import Place, Stretch, stretches
 #: cache.
 WEIGHT_BYTES, WINDOW_BYTES, SUM_BYTES = 3 << 18, 1 << 19, 5 << 17
 #: Cost of copying a vector into the window, of starting a row, and of packing a vector of weights.
-COPY, ROW, PACK = 10, 30, 20
+COPY, ROW, PACK = 40, 40, 40
 
 
 
