@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import ceil, prod
 
@@ -32,7 +33,7 @@ class Work:
     """What there is to do, as far as cutting it matters. Steps are those of batch, z, y, x."""
 
     shape: gemm.Shape
-    axes: tuple[tuple[int, tuple[int, ...]], ...]  #: for z, y, x: inputs between steps, offsets of live taps
+    axes: tuple[tuple[int, tuple[int, ...], int], ...]  #: for z, y, x: inputs between steps, live offsets, input size
     steps: tuple[int, ...]
     groups: int
     channel_tiles: int
@@ -112,11 +113,25 @@ class Cut:
         return prod(self.tile[: 4 - self.strung]) * self.strip
 
     @property
+    def alive(self) -> float:
+        """Share of the taps that are multiplied: a register tile leaves out those that miss the input with all of it."""
+        share, places = 1.0, self.work.shape.positions
+        for axis in (3, 2, 1):
+            strung = 4 - axis < self.strung or (axis < 3 and 4 - axis <= self.strung)
+            steps = self.tile[axis] if strung else min(self.tile[axis], places) if axis == 3 else 1
+            if axis == 2 and self.strung == 2:
+                steps = ceil(places / self.pitch[2])
+            share *= _alive(*self.work.axes[axis - 1], self.work.steps[axis], steps)
+        return share
+
+    @property
     def cost(self) -> float:
         work, shape = self.work, self.work.shape
-        multiplied = self.span * work.taps * self.tiles_per_block * shape.channels
+        multiplied = self.span * work.taps * self.alive * self.tiles_per_block * shape.channels
         rows = self.rows
-        copied = rows * (self.length[3] * COPY + ROW * shape.lanes)
+        # Along channels a row is started once, not once a channel.
+        start = ROW * shape.lanes if shape.positions_along_vectors else 0
+        copied = rows * (self.length[3] * COPY + start)
         channels = work.window_channels * work.chunks
         each = (multiplied + copied) * channels
         packed = self.panels * work.chunks * PACK
@@ -226,15 +241,36 @@ def _cuts(work: Work) -> Iterator[Cut]:
     shared = max(1, work.channel_tiles * work.groups // items_wanted(1))
     for tiles in {min(n, work.channel_tiles) for n in (fitting, one, min(shared, one))}:
         even = ceil(work.channel_tiles / ceil(work.channel_tiles / tiles))
-        for gaps in product(*({0, n} if len(o) > 1 else {0} for (_, o), n in zip(work.axes, work.steps[1:], strict=True))):
-            axes = tuple(stretches(offsets, down, gap) for (down, offsets), gap in zip(work.axes, gaps, strict=True))
+        for gaps in product(*({0, n} if len(o) > 1 else {0} for (_, o, _), n in zip(work.axes, work.steps[1:], strict=True))):
+            axes = tuple(stretches(offsets, down, gap) for (down, offsets, _), gap in zip(work.axes, gaps, strict=True))
             for planes in {1, min(4, work.steps[1])}:
-                tile = _tile(work, axes, even, planes)
-                for strung in range(1, 5):
-                    yield Cut(work, axes, even, tile, strung)
+                for columns in _columns(work):
+                    tile = _tile(work, axes, even, planes, columns)
+                    for strung in range(1, 5):
+                        yield Cut(work, axes, even, tile, strung)
 
 
-def _tile(work: Work, axes: tuple, tiles_per_block: int, planes: int) -> tuple[int, ...]:
+def _columns(work: Work) -> set[int]:
+    """Widths of a box worth trying: whole rows, or so few columns that far taps miss the input with all of them."""
+    down, offsets, size = work.axes[2]
+    steps = work.steps[3]
+    reach = max((max(-o, o + down * (steps - 1) - size + 1) for o in offsets), default=0) // down
+    return {steps, steps if reach * 4 < steps else ceil(steps / ceil(steps / reach))}
+
+
+@lru_cache(maxsize=1024)
+def _alive(down: int, offsets: tuple[int, ...], size: int, steps: int, each: int) -> float:
+    """Share of the offsets that some step finds an input by, of all boxes of `each` steps."""
+    if not offsets or not steps:
+        return 1.0
+    found = 0
+    for first in range(0, steps, each):
+        count = min(each, steps - first)
+        found += count * sum(down * (first + count - 1) + o >= 0 and down * first + o < size for o in offsets)
+    return found / (steps * len(offsets))
+
+
+def _tile(work: Work, axes: tuple, tiles_per_block: int, planes: int, columns: int) -> tuple[int, ...]:
     """The largest box that fits: whole rows first, then planes; of several planes, where that many are wanted."""
     shape, item = work.shape, BYTES[work.shape.element]
     count = prod(max(1, len(found)) for found, _ in axes)
@@ -248,11 +284,11 @@ def _tile(work: Work, axes: tuple, tiles_per_block: int, planes: int) -> tuple[i
     for axis in (3, 2, 1, 0):
         outer = prod(wanted[a] + extents[a] for a in range(axis))
         room = min(window // (inner_window * outer) - extents[axis], sums // (inner_sums * prod(wanted[:axis])))
-        most = max(1, min(work.steps[axis], room))
+        most = max(1, min(columns if axis == 3 else work.steps[axis], room))
         if most == work.steps[axis] and axis > 0 and prod(work.steps[:axis]) > 1:
             each = most
         else:
-            unit = shape.positions if axis == 3 and most < work.steps[3] else 1
+            unit = shape.positions if axis == 3 and most < columns else 1
             each = _evenly(work.steps[axis], max(1, most // unit) * unit, unit, blocks * prod(work.steps[:axis]))
         tile[axis] = each
         inner_window *= each + extents[axis]

@@ -17,8 +17,9 @@ from trous.backends.cpu.windows import ROW, STRETCH
 from trous.backends.operation import Operation
 
 #: Products for each output (taps times channels) in a chunk of a long reduction, so that what a register tile reads
-#: stays in the first-level cache; taps of a phase in a chunk at most.
-CHUNK_STEPS, CHUNK_TAPS = 512, 256
+#: stays in the first-level cache: with positions along the vectors, and with channels, where inputs are single numbers.
+#: Taps of a phase in a chunk at most.
+STEPS_BY_POSITIONS, STEPS_BY_CHANNELS, CHUNK_TAPS = 512, 1152, 256
 #: Phases of the last axis that are stored together, at most.
 INTERLEAVED = 8
 
@@ -36,8 +37,15 @@ def bind(
     channels = operation.in_channels // groups
     by_phase = [taps.entries(phase) for phase in taps.phases]
     most = max(1, *map(len, by_phase))
-    chunk_channels = _chunk_channels(channels, min(most, CHUNK_TAPS), lanes)
-    shape = _shape(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
+    along_channels = fold or (strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2)
+    wanted = max(lanes, (STEPS_BY_CHANNELS if along_channels else STEPS_BY_POSITIONS) // min(most, CHUNK_TAPS))
+    if along_channels and channels > wanted:
+        wanted = min(wanted, 4 * lanes)  # the narrower the window, the more steps it has room for
+    chunk_channels = ceil(channels / ceil(channels / wanted))
+    if along_channels:
+        shape = _by_channels(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
+    else:
+        shape = _by_positions(operation, strides, element, target, checked, out_channels)
     virtual_groups = groups * (per_group if fold else 1)
 
     chunks, part_of_slot = _chunks(channels, chunk_channels, len(taps.slots), most)
@@ -45,7 +53,7 @@ def bind(
     kept_channels = ceil(chunk_channels / lanes) * lanes if shape.across else chunk_channels
     work = Work(
         shape=shape,
-        axes=tuple((axis.plan.down, offsets) for axis, offsets in zip(taps.axes, taps.offsets, strict=True)),
+        axes=tuple((axis.plan.down, offsets, axis.input_size) for axis, offsets in zip(taps.axes, taps.offsets, strict=True)),
         steps=(operation.batch, *(ceil(axis.output_size / axis.plan.up) for axis in taps.axes)),
         groups=virtual_groups,
         channel_tiles=ceil(out_channels / shape.channels),
@@ -133,7 +141,7 @@ def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
     return axis.plan.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and folds(axis)
 
 
-def _shape(
+def _by_channels(
     operation: Operation,
     strides: Strides,
     element: str,
@@ -143,43 +151,50 @@ def _shape(
     out_channels: int,
     chunk_channels: int,
 ) -> gemm.Shape:
+    """Output channels, or phases in their place, along the vectors."""
+    lanes = target.lanes(BYTES[element])
+    widths = {1: 1.15, 2: 1.0, 3: 1.05}  # padded channels, weighed by what a tile of so many vectors costs
+    vectors = min(widths, key=lambda v: ceil(out_channels / (v * lanes)) * v * widths[v])
+    step = near(strides.x[-1] * operation.bound.axes[-1].plan.down)
+    across = not _channels_adjacent(operation, strides) and step > 0
+    w_lane = strides.w[-1] if fold else strides.w[1 if operation.weight_by_input else 0]
+    return gemm.Shape(
+        *(element, lanes, _rows(target, vectors), vectors, False),
+        across=across,
+        stride=step if across else near(strides.x[1]),
+        channel_pitch=max(lanes, 1 << (chunk_channels - 1).bit_length()),
+        contiguous_y=(strides.y[-1] if fold else strides.y[1]) == 1,
+        weights=_adjacent_weights(operation, strides, w_lane, vectors * lanes, lanes),
+        checked=checked,
+    )
+
+
+def _by_positions(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, out_channels: int
+) -> gemm.Shape:
+    """Steps of the last axis along the vectors."""
     lanes = target.lanes(BYTES[element])
     last = operation.bound.axes[-1].plan
-    w_out = strides.w[1] if operation.weight_by_input else strides.w[0]
-    step = strides.x[-1] * last.down
-    channels_adjacent = strides.x[1] == 1 and operation.in_channels > 1
-    along_channels = fold or (strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2)
-    if along_channels:
-        widths = {1: 1.15, 2: 1.0, 3: 1.05}  # padded channels, weighed by what a tile of so many vectors costs
-        vectors = min(widths, key=lambda v: ceil(out_channels / (v * lanes)) * v * widths[v])
-        y_lane = strides.y[-1] if fold else strides.y[1]
-        w_lane = strides.w[-1] if fold else w_out
-        across = not channels_adjacent and near(step) > 0
-        return gemm.Shape(
-            *(element, lanes, _rows(target, vectors), vectors, False),
-            across=across,
-            stride=near(step) if across else near(strides.x[1]),
-            channel_pitch=max(lanes, 1 << (chunk_channels - 1).bit_length()),
-            contiguous_y=y_lane == 1,
-            weights=_adjacent_weights(operation, strides, w_lane, vectors * lanes, lanes),
-            checked=checked,
-        )
     interleaved = last.up if 1 < last.up <= INTERLEAVED and strides.y[-1] == 1 else 1
     vectors, most = 2, _rows(target, 2)
-    tiles = ceil(out_channels / most)
-    rows = ceil(out_channels / tiles)
+    rows = ceil(out_channels / ceil(out_channels / most))
     if rows <= most // 2:
         vectors = 4
-    across = channels_adjacent and near(step) != 1
-    y_step = strides.y[-1] * (1 if interleaved > 1 else last.up)
+    step = near(strides.x[-1] * last.down)
+    across = _channels_adjacent(operation, strides) and step != 1
+    w_lane = strides.w[1 if operation.weight_by_input else 0]
     return gemm.Shape(
         *(element, lanes, rows, vectors, True, interleaved),
         across=across,
-        stride=1 if across else near(step),
-        contiguous_y=y_step == 1,
-        weights=_adjacent_weights(operation, strides, w_out, rows, lanes),
+        stride=1 if across else step,
+        contiguous_y=strides.y[-1] * (1 if interleaved > 1 else last.up) == 1,
+        weights=_adjacent_weights(operation, strides, w_lane, rows, lanes),
         checked=checked,
     )
+
+
+def _channels_adjacent(operation: Operation, strides: Strides) -> bool:
+    return strides.x[1] == 1 and operation.in_channels > 1
 
 
 def _adjacent_weights(operation: Operation, strides: Strides, w_lane: int, channels: int, lanes: int) -> str:
@@ -200,12 +215,6 @@ def _rows(target: Target, vectors: int) -> int:
     """Rows of accumulators that fit the registers beside the vectors loaded and, where needed, a broadcast."""
     free = target.registers - vectors - (2 if target.broadcast_operands else 3)
     return min(24, free // vectors) if vectors == 1 else free // vectors
-
-
-def _chunk_channels(channels: int, taps: int, lanes: int) -> int:
-    """Channels in a chunk, all chunks about alike."""
-    wanted = max(lanes, CHUNK_STEPS // taps)
-    return ceil(channels / ceil(channels / wanted))
 
 
 def _chunks(

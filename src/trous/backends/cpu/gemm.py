@@ -385,24 +385,23 @@ class _Gemm:
 
     def store_channels(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
-        with fn.loop(0, self.tile.size["x"].get()) as step:
-            # `lane_extent` is 0 for channels; for phases in their place the row may end amid them.
-            here = left - step * k.up_x
-            limit = fn.choose(k.lane_extent.equals(0), k.out_channels, fn.min(k.out_channels, here))
-            with fn.when(here > 0):
-                out = line.at(step * k.up_x * k.y_x)
-                for vector in range(shape.vectors):
-                    first = channel + vector * shape.lanes
-                    bits = fn.bits(0, limit - first, shape.lanes)
-                    with fn.when(bits.differs(0)):
-                        mask = fn.mask(bits, shape.lanes)
-                        bias = self.bias.gather(group * k.bias_group + first * k.bias_lane, k.bias_lane, mask)
-                        value = sums.vector(step * shape.channels + vector * shape.lanes, shape.lanes)
-                        value = fn.builder.fadd(value, bias)
-                        if shape.contiguous_y:
-                            out.set_masked(first * k.y_c, value, mask)
-                        else:
-                            out.scatter(first * k.y_c, k.y_c, value, mask)
+        steps = fn.min(self.tile.size["x"].get(), (fn.max(left, 0) + k.up_x - 1) // k.up_x)
+        for vector in range(shape.vectors):
+            first = channel + vector * shape.lanes
+            with fn.when(first < k.out_channels):
+                some = fn.mask(fn.bits(0, k.out_channels - first, shape.lanes), shape.lanes)
+                bias = self.bias.gather(group * k.bias_group + first * k.bias_lane, k.bias_lane, some)
+                with fn.loop(0, steps) as step:
+                    # `lane_extent` is 0 for channels; for phases in their place the row may end amid them.
+                    limit = fn.choose(k.lane_extent.equals(0), k.out_channels, left - step * k.up_x)
+                    mask = fn.mask(fn.bits(0, fn.min(limit, k.out_channels) - first, shape.lanes), shape.lanes)
+                    out = line.at(step * k.up_x * k.y_x)
+                    value = sums.vector(step * shape.channels + vector * shape.lanes, shape.lanes)
+                    value = fn.builder.fadd(value, bias)
+                    if shape.contiguous_y:
+                        out.set_masked(first * k.y_c, value, mask)
+                    else:
+                        out.scatter(first * k.y_c, k.y_c, value, mask)
 
 
 def _power_of_two(n: int) -> int:

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import llvmlite.ir as ll
+
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Int, Variable
+from trous.backends.cpu.ir import ELEMENTS, Array, Int, Variable
 from trous.backends.cpu.tiles import NEAR
 
 #: Records of the tables, in 64-bit words. Stretches: first place in the window, offsets along z, y, x, extents along
@@ -115,8 +117,11 @@ class Window:
                 with fn.loop(0, row[4], order.lanes) as step, fn.loop(0, channels, order.lanes) as channel:
                     self._fill_block(source, row, step, channel, channels)
             else:
-                with fn.loop(0, row[4]) as step:
-                    self._fill_place(source, row, step, channels)
+                first = fn.min(row[2], fn.max(row[3], 0))
+                self._clear_places(row[1], row[1] + first, channels)
+                with fn.loop(first, row[3]) as step:
+                    self._fill_place(source.at(row[0] + step * (self.k.x_x * self.k.down_x)), row[1] + step, channels)
+                self._clear_places(row[1] + fn.max(first, row[3]), row[1] + row[4], channels)
 
     def _fill_row(self, origin: Array, plane: Array, row: Array) -> None:
         """Whole vectors where all steps are inside, masked ones at the ends. The last one reaches beyond the row: rows
@@ -138,6 +143,7 @@ class Window:
             masked(step)
         if stride:
             with fn.loop(inner, inner_stop, lanes) as step:
+                source.prefetch(step * stride + self.k.x_y * self.k.down_y)
                 target.set_vector(step, source.strided(step * stride, stride, lanes))
         with fn.loop(fn.max(inner, inner_stop), steps, lanes) as step:
             masked(step)
@@ -148,14 +154,22 @@ class Window:
         each = self.k.x_x * self.k.down_x
         return source.gather(step * each, each, some)
 
-    def _fill_place(self, source: Array, row: Array, step: Int, channels: Int) -> None:
+    def _clear_places(self, first: Int, stop: Int, channels: Int) -> None:
+        fn, order = self.fn, self.order
+        nothing = ll.Constant(ll.VectorType(ELEMENTS[self.places.element], order.lanes), None)
+        with fn.loop(first, stop) as place, fn.loop(0, channels, order.lanes) as channel:
+            self.places.set_vector(place * order.channel_pitch + channel, nothing)
+
+    def _fill_place(self, origin: Array, place: Int, channels: Int) -> None:
         """The channels of one place."""
         k, fn, order = self.k, self.fn, self.order
-        present = fn.choose((step >= row[2]) & (step < row[3]), channels, 0)
-        origin = source.at(row[0] + step * (k.x_x * k.down_x))
-        target = self.places.at((row[1] + step) * order.channel_pitch)
-        with fn.loop(0, channels, order.lanes) as channel:
-            some = fn.mask(fn.bits(0, present - channel, order.lanes), order.lanes)
+        target = self.places.at(place * order.channel_pitch)
+        whole = channels // order.lanes * order.lanes if order.stride == 1 else fn.number(0)
+        with fn.loop(0, whole, order.lanes) as channel:
+            origin.prefetch(channel + k.x_y * k.down_y)
+            target.set_vector(channel, origin.vector(channel, order.lanes))
+        with fn.loop(whole, channels, order.lanes) as channel:
+            some = fn.mask(fn.bits(0, channels - channel, order.lanes), order.lanes)
             if order.stride == 1:
                 value = origin.masked(channel, some)
             else:
