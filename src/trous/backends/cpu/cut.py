@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product
 from math import ceil, prod
 
@@ -54,28 +54,28 @@ class Cut:
     tile: tuple[int, ...]  #: steps of a box along n, z, y, x
     strung: int  #: axes that strips run through, from the last
 
-    @property
+    @cached_property
     def length(self) -> tuple[int, ...]:
         """Places along n, z, y, x."""
         extents = (0, *(max((s.extent for s in found), default=0) for found, _ in self.axes))
         return tuple(each + extent for each, extent in zip(self.tile, extents, strict=True))
 
-    @property
+    @cached_property
     def pitch(self) -> tuple[int, ...]:
         """Places between neighbours along n, z, y, x."""
         length = self.length
         return tuple(prod(length[axis + 1 :]) for axis in range(4))
 
-    @property
+    @cached_property
     def boxes(self) -> int:
         return prod(ceil(n / each) for n, each in zip(self.work.steps, self.tile, strict=True))
 
-    @property
+    @cached_property
     def blocks(self) -> int:
         """Blocks of channel tiles, of all groups."""
         return self.work.groups * ceil(self.work.channel_tiles / self.tiles_per_block)
 
-    @property
+    @cached_property
     def items(self) -> int:
         return self.boxes * self.blocks
 
@@ -84,12 +84,12 @@ class Cut:
         """Packed weights of one chunk of a block."""
         return self.tiles_per_block * self.work.panel
 
-    @property
+    @cached_property
     def panels_kept(self) -> bool:
         """Whether all chunks' weights stay, so that the next box finds them packed."""
         return self.panels * self.work.chunks * BYTES[self.work.shape.element] <= WEIGHT_BYTES
 
-    @property
+    @cached_property
     def strip(self) -> int:
         """Places that the register tiles of one strip cover, lanes without a step included."""
         shape, pitch, length = self.work.shape, self.pitch, 1
@@ -107,7 +107,7 @@ class Cut:
             inner *= self.tile[axis]
         return tuple(found)
 
-    @property
+    @cached_property
     def span(self) -> int:
         """Places among the sums."""
         return prod(self.tile[: 4 - self.strung]) * self.strip
@@ -124,7 +124,7 @@ class Cut:
             share *= _alive(*self.work.axes[axis - 1], self.work.steps[axis], steps)
         return share
 
-    @property
+    @cached_property
     def cost(self) -> float:
         work, shape = self.work, self.work.shape
         multiplied = self.span * work.taps * self.alive * self.tiles_per_block * shape.channels
@@ -141,7 +141,7 @@ class Cut:
             return rounds * each + packed * max(1.0, self.blocks / items_wanted(1))
         return rounds * (each + packed)
 
-    @property
+    @cached_property
     def plane(self) -> int:
         """Elements of one stretch: of one channel, where positions run along vectors.
 
@@ -152,7 +152,7 @@ class Cut:
             return (places + shape.lanes) * shape.channel_pitch
         return (ceil((places + shape.lanes) / shape.lanes) | 1) * shape.lanes
 
-    @property
+    @cached_property
     def stretch_size(self) -> int:
         return self.plane * (self.work.window_channels if self.work.shape.positions_along_vectors else 1)
 
@@ -161,7 +161,7 @@ class Cut:
         """Elements between neighbouring places."""
         return 1 if self.work.shape.positions_along_vectors else self.work.shape.channel_pitch
 
-    @property
+    @cached_property
     def stretches(self) -> list[tuple[int, ...]]:
         """Records of `windows.STRETCH`."""
         return [
@@ -169,7 +169,7 @@ class Cut:
             for i, (z, y, x) in enumerate(product(*(found for found, _ in self.axes)))
         ]
 
-    @property
+    @cached_property
     def distances(self) -> list[int]:
         """Of every slot, in elements of the window."""
         counts, pitch, found = [len(found) for found, _ in self.axes], self.pitch, []
@@ -186,7 +186,7 @@ class Cut:
         shape = self.work.shape
         return count * self.stretch_size + shape.positions * self.unit + shape.lanes * shape.lanes
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows of the window, of all stretches."""
         return prod(len(found) for found, _ in self.axes) * prod(self.length[:3])
