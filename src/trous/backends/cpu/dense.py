@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, prod
 
 import numpy as np
 
 from trous.backends.cpu import gemm
+from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.cut import Cut, Work, best_cut
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound, scratch_parts
@@ -14,6 +16,7 @@ from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import near
 from trous.backends.cpu.windows import ROW, STRETCH
+from trous.backends.epilogue import NOTHING, Epilogue
 from trous.backends.operation import Operation
 
 #: Products for each output (taps times channels) in a chunk of a long reduction, so that what a register tile reads
@@ -25,7 +28,12 @@ INTERLEAVED = 8
 
 
 def bind(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+    operation: Operation,
+    strides: Strides,
+    element: str,
+    target: Target,
+    checked: bool,
+    epilogue: Epilogue = NOTHING,
 ) -> tuple[gemm.Shape, Bound]:
     lanes = target.lanes(BYTES[element])
     fold = _wants_fold(operation, strides, lanes)
@@ -46,6 +54,7 @@ def bind(
         shape = _by_channels(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
     else:
         shape = _by_positions(operation, strides, element, target, checked, out_channels)
+    shape = replace(shape, epilogue=epilogue.code)
     virtual_groups = groups * (per_group if fold else 1)
 
     chunks, part_of_slot = _chunks(channels, chunk_channels, len(taps.slots), most)
@@ -72,6 +81,7 @@ def bind(
         "out_channels": out_channels,
         "lane_extent": int(fold),
         "batch": operation.batch,
+        "slope": slope_bits(epilogue.slope),
     }
     numbers |= cut.numbers() | _strides_of_roles(numbers, strides, fold, per_group)
     numbers["w_run"] = prod(operation.kernel)

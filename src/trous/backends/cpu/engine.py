@@ -26,6 +26,7 @@ _GENERATORS = (
     "ir",
     "header",
     "tiles",
+    "windows",
     "live",
     "gemm",
     "staging",

@@ -21,9 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
 from trous.backends.cpu.windows import NUMBERS, Order, Tile, Window
+from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records of the tables, in 64-bit words: entries (distance in the window, place in the weight, first lane, lane after
 #: the last, offsets along z, y, x), chunks (first channel, channels, whether its window is the one before), phases
@@ -44,9 +46,9 @@ FIELDS = Fields(
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
         *("w_group", "w_sub", "w_lane", "w_in", "w_run"),
         *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
-        *("bias_group", "bias_lane"),
+        *("bias_group", "bias_lane", "slope"),
     ),
-    arrays=("x", "w", "bias", "y", "stretches", "entries", "entry_at", "chunk_list", "phase_list"),
+    arrays=("x", "w", "bias", "y", "residual", "stretches", "entries", "entry_at", "chunk_list", "phase_list"),
     scratch=("weights", "inputs", "sums", "rows", "pairs", "columns"),
 )
 
@@ -66,6 +68,7 @@ class Shape:
     channel_pitch: int = 0
     contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
     weights: str = ""  #: whose weights are adjacent: those of "lanes" (output channels or phases), "channels", "taps"
+    epilogue: Epilogue = NOTHING
     checked: bool = False
 
     @property
@@ -93,7 +96,7 @@ class Shape:
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
-            f"_p{self.interleaved}_x{self.stride}_s{self.channel_pitch}_w{self.weights}_{flags}"
+            f"_p{self.interleaved}_x{self.stride}_s{self.channel_pitch}_w{self.weights}_{flags}{self.epilogue.word}"
         )
 
 
@@ -109,11 +112,12 @@ class _Gemm:
         self.fn = k.fn
         self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in FIELDS.arrays[:4])
         self.entries, self.entry_at, self.chunk_list, self.phase_list = (
-            k.array(name, "int64") for name in FIELDS.arrays[5:]
+            k.array(name, "int64") for name in FIELDS.arrays[6:]
         )
         self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
         self.columns = k.part("columns", "int64")
         self.pairs, self.pair_count = k.part("pairs", "int64"), Variable(self.fn, 0)
+        self.finish = Finish(k, shape.epilogue, shape.element, shape.lanes)
         self.tile = Tile(k)
         self.window = Window(k, self.tile, shape.order, shape.element)
 
@@ -241,25 +245,21 @@ class _Gemm:
         """Neighbours in memory for all output channels of a tile: square blocks, transposed in registers."""
         k, fn, shape = self.k, self.fn, self.shape
         lanes = shape.lanes
-        with fn.loop(0, columns, lanes) as column:
+        with fn.loop(0, columns, lanes) as column, fn.loop(0, shape.channels, lanes) as lane:
             some = fn.bits(0, columns - column, lanes)
-            for row in range(shape.channels):
-                source.prefetch((base + row) * k.w_lane + column + AHEAD * lanes)
-            for lane in range(0, shape.channels, lanes):
-                width = min(lanes, shape.channels - lane)
-                rows = []
-                for row in range(lanes):
-                    if row < width:
-                        channel = base + (lane + row)
-                        mask = fn.mask(fn.choose(channel < k.out_channels, some, 0), lanes)
-                        rows.append(source.masked(channel * k.w_lane + column, mask))
-                    else:
-                        rows.append(rows[0])
-                for offset, value in enumerate(fn.interleave(rows)):
-                    with fn.when(column + offset < columns):
-                        target = self.columns[column + offset]
-                        with fn.when(target >= 0):
-                            panel.set_masked(target + lane, value, fn.mask(fn.number((1 << width) - 1), lanes))
+            count = fn.min(fn.min(shape.channels, k.out_channels - base) - lane, lanes)
+            rows = []
+            for row in range(min(lanes, shape.channels)):
+                place = (base + lane + row) * k.w_lane + column
+                source.prefetch(place + AHEAD * lanes)
+                rows.append(source.masked(place, fn.mask(fn.choose(count > row, some, 0), lanes)))
+            rows += rows[:1] * (lanes - len(rows))
+            kept = fn.mask(fn.bits(0, shape.channels - lane, lanes), lanes)
+            for offset, value in enumerate(fn.interleave(rows)):
+                with fn.when(column + offset < columns):
+                    target = self.columns[column + offset]
+                    with fn.when(target >= 0):
+                        panel.set_masked(target + lane, value, kept)
 
     def list_pairs(self, chunk: Int, phase: Int, channels: Int, box: dict[str, tuple[Int, Int]]) -> None:
         """The taps of one phase that find an input for any step of the box, as (panel offset, window distance)."""
@@ -364,24 +364,15 @@ class _Gemm:
         with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
             bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], lanes)
             out, kept = line.at((channel + row) * k.y_c), [part.at(row * k.span) for part in sums]
-
-            def finished(edge: Int) -> list:
-                values = [part.vector(edge, lanes) for part in kept]
-                return fn.interleave([fn.builder.fadd(value, bias) for value in values])
-
-            whole = stop // (lanes * phases) * lanes if shape.contiguous_y else fn.number(0)
-            if shape.contiguous_y:
-                with fn.loop(0, whole, lanes) as edge:
-                    for part, value in enumerate(finished(edge)):
-                        out.set_vector(edge * phases + part * lanes, value)
-            with fn.loop(whole, steps, lanes) as edge:
-                for part, value in enumerate(finished(edge)):
+            with fn.loop(0, steps, lanes) as edge:
+                values = [fn.builder.fadd(part.vector(edge, lanes), bias) for part in kept]
+                for part, value in enumerate(fn.interleave(values)):
                     at = edge * phases + part * lanes
                     mask = fn.mask(fn.bits(0, stop - at, lanes), lanes)
                     if shape.contiguous_y:
-                        out.set_masked(at, value, mask)
+                        self.finish.set_masked(out, at, value, mask)
                     else:
-                        out.scatter(at * step, step, value, mask)
+                        self.finish.scatter(out, at * step, step, value, mask)
 
     def store_channels(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
@@ -399,9 +390,9 @@ class _Gemm:
                     value = sums.vector(step * shape.channels + vector * shape.lanes, shape.lanes)
                     value = fn.builder.fadd(value, bias)
                     if shape.contiguous_y:
-                        out.set_masked(first * k.y_c, value, mask)
+                        self.finish.set_masked(out, first * k.y_c, value, mask)
                     else:
-                        out.scatter(first * k.y_c, k.y_c, value, mask)
+                        self.finish.scatter(out, first * k.y_c, k.y_c, value, mask)
 
 
 def _power_of_two(n: int) -> int:
