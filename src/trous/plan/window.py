@@ -30,8 +30,8 @@ def stretches(offsets: Iterable[int], down: int, gap: int) -> tuple[list[Stretch
 
     Offsets of one residue share a stretch where their shifts lie at most `gap` apart; 0 gives each its own.
 
-    >>> stretches([-2, 0, 2], down=1, gap=2)
-    ([Stretch(offset=-2, extent=4)], {-2: Place(stretch=0, shift=0), 0: Place(stretch=0, shift=2), 2: Place(stretch=0, shift=4)})
+    >>> stretches([0, 1, 2], down=2, gap=1)[0]
+    [Stretch(offset=0, extent=1), Stretch(offset=1, extent=0)]
     """
     found: list[Stretch] = []
     places: dict[int, Place] = {}

@@ -21,11 +21,9 @@ from trous.plan.window import Place, Stretch, stretches
 
 #: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
 #: cache.
-WEIGHT_BYTES, WINDOW_BYTES, SUM_BYTES = 3 << 18, 1 << 19, 5 << 17
+WEIGHT_BYTES, WINDOW_BYTES, SUM_BYTES = 3 << 18, 1 << 19, 3 << 17
 #: Cost of copying a vector into the window, of starting a row, and of packing a vector of weights.
 COPY, ROW, PACK = 40, 40, 40
-
-
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ class Cut:
 
     @property
     def alive(self) -> float:
-        """Share of the taps that are multiplied: a register tile leaves out those that miss the input with all of it."""
+        """Share of the taps that are multiplied: a register tile skips those that miss the input with all of it."""
         share, places = 1.0, self.work.shape.positions
         for axis in (3, 2, 1):
             strung = 4 - axis < self.strung or (axis < 3 and 4 - axis <= self.strung)
@@ -241,7 +239,9 @@ def _cuts(work: Work) -> Iterator[Cut]:
     shared = max(1, work.channel_tiles * work.groups // items_wanted(1))
     for tiles in {min(n, work.channel_tiles) for n in (fitting, one, min(shared, one))}:
         even = ceil(work.channel_tiles / ceil(work.channel_tiles / tiles))
-        for gaps in product(*({0, n} if len(o) > 1 else {0} for (_, o, _), n in zip(work.axes, work.steps[1:], strict=True))):
+        for gaps in product(
+            *({0, n} if len(o) > 1 else {0} for (_, o, _), n in zip(work.axes, work.steps[1:], strict=True))
+        ):
             axes = tuple(stretches(offsets, down, gap) for (down, offsets, _), gap in zip(work.axes, gaps, strict=True))
             for planes in {1, min(4, work.steps[1])}:
                 for columns in _columns(work):

@@ -62,7 +62,9 @@ def bind(
     kept_channels = ceil(chunk_channels / lanes) * lanes if shape.across else chunk_channels
     work = Work(
         shape=shape,
-        axes=tuple((axis.plan.down, offsets, axis.input_size) for axis, offsets in zip(taps.axes, taps.offsets, strict=True)),
+        axes=tuple(
+            (axis.plan.down, offsets, axis.input_size) for axis, offsets in zip(taps.axes, taps.offsets, strict=True)
+        ),
         steps=(operation.batch, *(ceil(axis.output_size / axis.plan.up) for axis in taps.axes)),
         groups=virtual_groups,
         channel_tiles=ceil(out_channels / shape.channels),
@@ -227,15 +229,15 @@ def _rows(target: Target, vectors: int) -> int:
     return min(24, free // vectors) if vectors == 1 else free // vectors
 
 
-def _chunks(
-    channels: int, each: int, slots: int, most: int
-) -> tuple[list[tuple[int, int, int, int]], list[int]]:
+def _chunks(channels: int, each: int, slots: int, most: int) -> tuple[list[tuple[int, int, int, int]], list[int]]:
     """Parts in which long reductions are summed, in order: (first channel, channels, whether the window is the one
     before, part of the taps); and for each slot its part of the taps."""
     parts = ceil(most / CHUNK_TAPS)
     part_of_slot = [slot * parts // slots for slot in range(slots)]
     chunks = [
-        (c, min(each, channels - c), int(part > 0), part) for c in range(0, max(channels, 1), each) for part in range(parts)
+        (c, min(each, channels - c), int(part > 0), part)
+        for c in range(0, max(channels, 1), each)
+        for part in range(parts)
     ]
     return chunks, part_of_slot
 
@@ -244,5 +246,3 @@ def _panel_taps(by_phase: list[list[Entry]], part_of_slot: list[int]) -> int:
     """The most entries, of all phases, that one chunk has."""
     counts = np.bincount([part_of_slot[e.slot] for entries in by_phase for e in entries], minlength=1)
     return max(1, int(counts.max()))
-
-

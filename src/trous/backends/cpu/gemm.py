@@ -177,7 +177,8 @@ class _Gemm:
                 last = fn.min(place + (self.shape.positions - 1), length - 1)
                 # Where rows are strung together, the first and the last of these; all planes where planes are.
                 rows = [fn.choose(flat["y"].equals(0), y, edge // pitch["y"]) for edge in (place, last)]
-                rows = [fn.choose(flat["z"].equals(0), row, whole) for row, whole in zip(rows, (0, size["y"] - 1))]
+                ends = zip(rows, (0, size["y"] - 1), strict=True)
+                rows = [fn.choose(flat["z"].equals(0), row, whole) for row, whole in ends]
                 planes = [fn.choose(flat["z"].equals(0), z, whole) for whole in (0, size["z"] - 1)]
                 one = flat["y"].equals(0)
                 columns = [fn.choose(one, edge, whole) for edge, whole in ((place, 0), (last, size["x"] - 1))]
@@ -199,12 +200,16 @@ class _Gemm:
         if shape.weights == "lanes":
             with fn.loop(0, count) as part, fn.loop(begin, end) as number, fn.loop(0, channels) as channel:
                 panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
-                self.pack_vectors(panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels)
+                self.pack_vectors(
+                    panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels
+                )
         elif shape.weights == "channels":
             self.note_columns(channels, begin, end, chunk)
             with fn.loop(0, count) as part, fn.loop(begin, end) as number:
                 panel = panels.at(part * k.panel + (number - begin) * channels * shape.channels)
-                self.pack_blocks(panel, source.at(self.entries[number * ENTRY + 1]), channels, (first + part) * shape.channels)
+                self.pack_blocks(
+                    panel, source.at(self.entries[number * ENTRY + 1]), channels, (first + part) * shape.channels
+                )
         elif shape.weights == "taps":
             self.note_columns(channels, begin, end, chunk)
             together = k.w_in.equals(k.w_run)  # the taps of one channel follow those of another
@@ -215,7 +220,9 @@ class _Gemm:
         else:
             with fn.loop(0, count) as part, fn.loop(0, channels) as channel, fn.loop(begin, end) as number:
                 panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
-                self.pack_vectors(panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels)
+                self.pack_vectors(
+                    panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels
+                )
 
     def pack_vectors(self, panel: Array, source: Array, entry: Array, channel: Int, base: Int) -> None:
         """The weights of one tap and input channel for all output channels of a tile."""
@@ -333,26 +340,31 @@ class _Gemm:
         """Add the bias and write the box's finished sums to where their phases lie in the output."""
         k, fn, tile, shape = self.k, self.fn, self.tile, self.shape
         target = self.y.at(group * k.y_group)
-        with fn.loop(0, tile.size["n"].get()) as n, fn.loop(0, tile.size["z"].get()) as z:
-            with fn.loop(0, tile.size["y"].get()) as y, fn.loop(0, k.phases) as phase:
-                phases = self.phase_list.at(phase * PHASE)
-                out = [
-                    (tile.first[axis].get() + step) * getattr(k, f"up_{axis}") + phases[i]
-                    for i, (axis, step) in enumerate(zip("zyx", (z, y, fn.number(0)), strict=True))
-                ]
-                with fn.when((out[0] < k.out_z) & (out[1] < k.out_y)):
-                    image = target.at((tile.first["n"].get() + n) * k.y_n)
-                    line = image.at(out[0] * k.y_z + out[1] * k.y_y + out[2] * k.y_x)
-                    place = n * k.sum_n + z * k.sum_z + y * k.sum_y
-                    left = k.out_x - out[2]  # outputs from the tile's first to the end of the row
-                    with fn.loop(0, count) as part:
-                        channel = (first + part) * shape.channels
-                        phases_kept = range(shape.interleaved)
-                        sums = [self.sums_of(phase * shape.interleaved + i, part, place) for i in phases_kept]
-                        if shape.positions_along_vectors:
-                            self.store_positions(line, left, group, channel, sums)
-                        else:
-                            self.store_channels(line, left, group, channel, sums[0])
+        n_steps, z_steps, y_steps = (tile.size[axis].get() for axis in "nzy")
+        with (
+            fn.loop(0, n_steps) as n,
+            fn.loop(0, z_steps) as z,
+            fn.loop(0, y_steps) as y,
+            fn.loop(0, k.phases) as phase,
+        ):
+            phases = self.phase_list.at(phase * PHASE)
+            out = [
+                (tile.first[axis].get() + step) * getattr(k, f"up_{axis}") + phases[i]
+                for i, (axis, step) in enumerate(zip("zyx", (z, y, fn.number(0)), strict=True))
+            ]
+            with fn.when((out[0] < k.out_z) & (out[1] < k.out_y)):
+                image = target.at((tile.first["n"].get() + n) * k.y_n)
+                line = image.at(out[0] * k.y_z + out[1] * k.y_y + out[2] * k.y_x)
+                place = n * k.sum_n + z * k.sum_z + y * k.sum_y
+                left = k.out_x - out[2]  # outputs from the tile's first to the end of the row
+                with fn.loop(0, count) as part:
+                    channel = (first + part) * shape.channels
+                    phases_kept = range(shape.interleaved)
+                    sums = [self.sums_of(phase * shape.interleaved + i, part, place) for i in phases_kept]
+                    if shape.positions_along_vectors:
+                        self.store_positions(line, left, group, channel, sums)
+                    else:
+                        self.store_channels(line, left, group, channel, sums[0])
 
     def store_positions(self, line: Array, left: Int, group: Int, channel: Int, sums: list[Array]) -> None:
         k, fn, shape = self.k, self.fn, self.shape
