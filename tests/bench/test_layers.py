@@ -23,7 +23,8 @@ from trous.problem import Problem
 
 SMALL = Case("small", Problem.parse("conv_transpose,n1,c6-4,x5x6,k3x3,s2,p1,op1,d2,g2,bias"), "a test")
 LINE = Case("line", Problem.parse("conv,n2,c3-2,x9,k3,s2,p2,d2"), "a test")
-UNEVEN = Case("uneven", Problem.parse("conv,n1,c3-2,x9,k3,pcausal"), "a test")
+CAUSAL = Case("causal", Problem.parse("conv,n1,c3-2,x9x8,k3x2,pcausal"), "a test")
+UNEVEN = Case("uneven", Problem.parse("conv_transpose,n1,c3-2,x9,k3,pcausal"), "a test")
 INSTALLED = [peer for peer in PEERS if peer.missing() is None]
 TORCH = PEERS[0]
 
@@ -88,7 +89,7 @@ def test_a_list_or_layer_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["forward", "train"])
-@pytest.mark.parametrize("case", [SMALL, LINE], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [SMALL, LINE, CAUSAL], ids=lambda case: case.id)
 def test_every_layout_of_everyone_is_right(case: Case, training: bool, contenders: list[Contender]) -> None:
     able = [c for c in contenders if c.peer.trains or not training]
     result = measure(case, able, training, seconds=0.2)
@@ -101,13 +102,14 @@ def test_every_layout_of_everyone_is_right(case: Case, training: bool, contender
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_sixteen_bits(dtype: str, contenders: list[Contender]) -> None:
     case = replace(LINE, problem=replace(LINE.problem, dtype=dtype))
-    result = measure(case, [c for c in contenders if c.peer in (OURS, TORCH)], False, seconds=0)
-    assert result.out == {}
+    result = measure(case, contenders, False, seconds=0)
+    # Nobody may be wrong, but ONNX Runtime has no bfloat16 on CPUs.
+    assert {name: reason for name, reason in result.out.items() if "NOT_IMPLEMENTED" not in reason} == {}
 
 
 def test_what_a_peer_cannot_do_does_not_stop_the_others(contenders: list[Contender]) -> None:
     result = measure(UNEVEN, [c for c in contenders if c.peer in (OURS, TORCH)], False, seconds=0)
-    assert result.out == dict.fromkeys(TORCH.contenders, "PyTorch pads both ends of an axis alike")
+    assert result.out == dict.fromkeys(TORCH.contenders, "PyTorch crops both ends of an axis alike")
     assert set(result.seconds) == set(OURS.contenders)
 
 

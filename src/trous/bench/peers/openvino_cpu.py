@@ -60,12 +60,14 @@ def _constant(numbers: np.ndarray, kind: Any) -> Any:
 def _tensor(numbers: np.ndarray, kind: str) -> Any:
     import openvino
 
-    if kind != "bf16":
-        return openvino.Tensor(np.ascontiguousarray(numbers.astype(np.float16 if kind == "f16" else np.float32)))
-    import ml_dtypes
+    tensor = openvino.Tensor(getattr(openvino.Type, kind), list(numbers.shape))
+    if kind == "bf16":
+        import ml_dtypes
 
-    bits = numbers.astype(ml_dtypes.bfloat16).view(np.uint16)
-    return openvino.Tensor(bits, list(numbers.shape), openvino.Type.bf16)
+        tensor.data.view(ml_dtypes.bfloat16)[...] = numbers
+    else:
+        tensor.data[...] = numbers
+    return tensor
 
 
 def _array(tensor: Any, kind: str) -> np.ndarray:

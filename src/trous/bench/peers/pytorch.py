@@ -27,22 +27,27 @@ def flattened(job: Job, last: bool) -> bool:
 
 
 def torch_function(job: Job, flat: bool) -> Callable[..., torch.Tensor]:
-    """torch's own function for the layer."""
+    """torch's own function for the layer; where it cannot pad the two ends of an axis differently, behind `pad`."""
     import torch
 
-    axes, groups = job.axes, job.problem.spec.groups
-    if any(axis.before != axis.after for axis in axes):
-        raise Refused("PyTorch pads both ends of an axis alike")
+    axes, problem = job.axes, job.problem
+    uneven = any(axis.before != axis.after for axis in axes)
+    if uneven and problem.kind == "conv_transpose":
+        raise Refused("PyTorch crops both ends of an axis alike")
     ones, zeros = (1,) * flat, (0,) * flat
     options: dict[str, Any] = {
         "stride": (*ones, *(axis.stride for axis in axes)),
-        "padding": (*zeros, *(axis.before for axis in axes)),
+        "padding": 0 if uneven else (*zeros, *(axis.before for axis in axes)),
         "dilation": (*ones, *(axis.dilation for axis in axes)),
-        "groups": groups,
+        "groups": problem.spec.groups,
     }
-    if job.problem.kind == "conv_transpose":
+    if problem.kind == "conv_transpose":
         options["output_padding"] = (*zeros, *(axis.output_padding for axis in axes))
-    return partial(getattr(torch.nn.functional, f"{job.problem.kind}{len(axes) + flat}d"), **options)
+    function = partial(getattr(torch.nn.functional, f"{problem.kind}{len(axes) + flat}d"), **options)
+    if not uneven:
+        return function
+    around = [edge for axis in reversed(axes) for edge in (axis.before, axis.after)]  # pad begins with the last axis
+    return lambda x, w, b: function(torch.nn.functional.pad(x, around), w, b)
 
 
 def prepared(job: Job, last: bool, flat: bool, function: Callable[..., torch.Tensor]) -> Prepared:
