@@ -69,16 +69,16 @@ class Shape:
     interleaved: int  #: phases of the last axis that are stored together
     shared: bool  #: all phases share tiles, so that phases without a tap where others have one multiply by zero
     step: int  #: elements between neighbours along the copied direction, as `tiles.near` has them
-    contiguous_w: bool  #: weights of one pair of channels lie side by side
+    beside: str  #: what lies side by side among the weights, as `amx_weights` has it
     contiguous_y: bool
     epilogue: Epilogue = NOTHING
     checked: bool = False
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.shared, self.contiguous_w, self.contiguous_y, self.checked))
+        flags = "".join("01"[flag] for flag in (self.shared, self.contiguous_y, self.checked))
         way = ("turned" if self.turned else "positions") if self.along_positions else "channels"
-        return f"amx_{way}{self.epilogue.word}_{self.tiles}_p{self.interleaved}_x{self.step}_{flags}"
+        return f"amx_{way}{self.epilogue.word}_{self.tiles}_p{self.interleaved}_x{self.step}_{self.beside}_{flags}"
 
 
 def build(shape: Shape) -> str:
@@ -104,7 +104,7 @@ class _Dense:
         self.rows_are_channels = shape.along_positions and not shape.turned
         self.live, self.live_at = k.part("live", "int64"), k.part("live_at", "int64")
         self.window = Window(k, shape.along_positions, shape.turned, shape.step, watched=shape.shared)
-        self.panels = Panels(k, self.rows_are_channels, shape.tiles, shape.contiguous_w)
+        self.panels = Panels(k, self.rows_are_channels, shape.tiles, shape.beside)
         self.tiles = Tiles(self.fn)
 
     def build(self) -> str:

@@ -78,7 +78,7 @@ def bind(
         interleaved=layout.interleaved,
         shared=layout.merged,
         step=layout.step,
-        contiguous_w=layout.contiguous_w,
+        beside=layout.beside,
         contiguous_y=not layout.along_positions or layout.interleaved > 1 or strides.y[-1] * axes[2].plan.up == 1,
         epilogue=epilogue.code,
         checked=checked,
@@ -105,7 +105,7 @@ def bind(
         "blocks": blocks,
         "blocks_each": blocks_each,
         "panel_block": panel_block,
-        "holes": int(layout.merged or not layout.contiguous_w),
+        "holes": int(layout.merged or layout.beside == "nothing"),
         "kernel": kernel_indices,
         "pairs": layout.k_tiles * layout.k_width // 2,
         "group_count": len(layout.phase_groups),
@@ -215,14 +215,15 @@ class _Layout:
         return not self.along_positions or self.interleaved == self.axes[2].plan.up
 
     @cached_property
-    def contiguous_w(self) -> bool:
-        """Whether weights lie in the order of their kernel indices."""
+    def beside(self) -> str:
+        """What lies side by side among the weights: kernel indices, input channels or nothing."""
+        inputs = self.strides.w[0 if self.operation.weight_by_input else 1]
         step = 1
         for size, stride in zip(reversed(self.operation.kernel), reversed(self.strides.w[2:]), strict=True):
             if size > 1 and stride != step:
-                return False
+                return "inputs" if inputs == 1 else "nothing"
             step *= size
-        return True
+        return "kernel"
 
     @cached_property
     def _split(self) -> int:

@@ -1,7 +1,8 @@
 """The panels of weights that `amx_dense` multiplies: tiles of 16 output channels, for every tap and tile of inputs.
 
-Weights lie with their kernel indices side by side, in whatever order of channels. 16 of them for each of 32 channels
-are read and transposed in registers; then every kernel index has its row of a tile. `weight_at` tells, for each
+What lies side by side in memory is read as vectors: mostly the kernel indices, 16 of them for each of 32 channels,
+which are transposed in registers so that every kernel index has its row of a tile; or, channels-last, the inputs of a
+kernel index. Other weights are copied one by one. `weight_at` tells, for each
 kernel index, where its first tile begins; what no tap uses goes to a place of its own that nobody reads.
 """
 
@@ -25,9 +26,9 @@ class Panels:
     channels in pairs.
     """
 
-    def __init__(self, kernel: Kernel, rows_are_channels: bool, tiles: int, contiguous: bool):
+    def __init__(self, kernel: Kernel, rows_are_channels: bool, tiles: int, beside: str):
         self.k, self.fn = kernel, kernel.fn
-        self.rows_are_channels, self.tiles, self.contiguous = rows_are_channels, tiles, contiguous
+        self.rows_are_channels, self.tiles, self.beside = rows_are_channels, tiles, beside
         self.w = kernel.array("w", "int16")
         self.at, self.source = kernel.array("weight_at", "int64"), kernel.array("weight_from", "int64")
         self.part, self.square = kernel.part("panels", "int16"), kernel.part("square", "int16")
@@ -45,7 +46,9 @@ class Panels:
         channel = block * k.block_channels
         channels = fn.min(k.block_channels, k.out_channels - channel)
         source, panel = self.w.at(group * k.w_group + channel * k.w_out), self.part.at(place * k.panel_block)
-        if not self.contiguous:
+        if self.beside == "inputs":
+            self.pack_inputs(source, panel, channels)
+        elif self.beside == "nothing":
             self.pack_one_by_one(source, panel, channels)
         elif self.rows_are_channels:
             self.pack_rows_of_channels(source, panel, channels)
@@ -88,6 +91,26 @@ class Panels:
                     self.read_pair(channel, line, 2 * pair, index, present)
                 self.keep(panel.at(place), index, mask)
 
+    def pack_inputs(self, source: Array, panel: Array, channels: Int) -> None:
+        """Of weights whose inputs lie side by side: as they are, or in squares of pairs by output channels."""
+        k, fn = self.k, self.fn
+        with fn.loop(0, k.k_tiles) as tile, fn.loop(0, k.kernel) as index:
+            inputs = fn.bits(0, k.in_channels - tile * k.k_width, ROW)
+            line = source.at(self.source[index] + tile * k.k_width)
+            target = panel.at(self.at[index] + tile * (self.tiles * TILE))
+            if self.rows_are_channels:
+                with fn.loop(0, channels) as channel:
+                    target.set_vector(channel * ROW, line.masked(channel * k.w_out, fn.mask(inputs, ROW)))
+                return
+            with fn.loop(0, channels, ROWS) as first:
+                with fn.loop(0, ROWS) as channel:
+                    present = inputs & fn.choose(first + channel < channels, -1, 0)
+                    row = line.masked((first + channel) * k.w_out, fn.mask(present, ROW))
+                    self.square.set_vector(channel * ROW, row)
+                mask = fn.mask(fn.bits(0, (channels - first) * 2, ROW), ROW)
+                for pair, column in enumerate(self.columns()):
+                    target.set_masked(first // ROWS * TILE + pair * ROW, column, mask)
+
     def read_pair(self, row: Int, line: Array, number: Int, index: Int, present: Int) -> None:
         """Weights of 16 kernel indices for inputs `number` and the next, in pairs, as a row of the square."""
         k, fn = self.k, self.fn
@@ -100,11 +123,14 @@ class Panels:
 
     def keep(self, panel: Array, index: Int, mask: ll.Value | None) -> None:
         """The square's columns, one for each kernel index, to their tiles."""
-        fn = self.fn
-        rows = [fn.builder.bitcast(self.square.vector(row * ROW, ROW), _WORDS) for row in range(ROWS)]
-        for n, column in enumerate(fn.transpose(rows)):
-            value = fn.builder.bitcast(column, _HALVES)
+        for n, column in enumerate(self.columns()):
             if mask is None:
-                panel.set_vector(self.at[index + n], value)
+                panel.set_vector(self.at[index + n], column)
             else:
-                panel.set_masked(self.at[index + n], value, mask)
+                panel.set_masked(self.at[index + n], column, mask)
+
+    def columns(self) -> list[ll.Value]:
+        """The square transposed, its elements being pairs."""
+        b = self.fn.builder
+        rows = [b.bitcast(self.square.vector(row * ROW, ROW), _WORDS) for row in range(ROWS)]
+        return [b.bitcast(column, _HALVES) for column in self.fn.transpose(rows)]
