@@ -43,6 +43,7 @@ _NAMES = {
     torch.nn.Tanh: "tanh",
     torch.nn.Sigmoid: "sigmoid",
 }
+_FOLLOWERS = _NORMS.keys() | _NAMES.keys()
 
 #: Elements of an input up to which folding costs as much as it saves, some 30 microseconds.
 SMALL = 1 << 16
@@ -57,18 +58,16 @@ class Fused(torch.nn.Sequential):
         while at < len(modules) - 2:
             layer = modules[at]
             at += 1
-            if not _extends(layer):
+            if type(modules[at]) not in _FOLLOWERS or not _extends(layer):
                 input = layer(input)
                 continue
-            norm = modules[at] if _folds(layer, modules[at], input) else None
-            at += norm is not None
-            activation = _activation(modules[at], layer, input)
+            weight, bias = layer.weight, layer.bias  # read once, as a call does: a parametrization may keep count
+            if _folds(modules[at], layer, weight, bias, input):
+                weight, bias = _folded(modules[at], layer, weight, bias)
+                at += 1
+            activation = _activation(modules[at], weight, bias, input)
             at += activation is not None
-            if norm is None and activation is None:
-                input = layer(input)
-            else:
-                weight, bias = (layer.weight, layer.bias) if norm is None else _folded(layer, norm)
-                input = layer.convolve(input, weight, bias, activation)
+            input = layer.convolve(input, weight, bias, activation)
             if activation is None and _has_slopes(modules[at], layer, input):
                 cpu.prelu(input, modules[at].weight)
                 at += 1
@@ -90,11 +89,12 @@ class Sequential(Fused):
 def fuse(module: Module) -> None:
     """Let a sequence with torch's own forward run together what can, if it has a convolution that something follows."""
     cls: Any = type(module)
-    own = isinstance(module, torch.nn.Sequential) and "forward" not in vars(module)
-    if own and cls.forward is torch.nn.Sequential.forward:
-        known = _NORMS.keys() | _NAMES.keys()
-        if any(isinstance(a, layers.Layer) and type(b) in known for a, b in pairwise(module._modules.values())):
-            module.__class__ = _fused(cls)
+    if not isinstance(module, torch.nn.Sequential) or "forward" in vars(module):
+        return
+    followed = ((a, type(b)) for a, b in pairwise(module._modules.values()))
+    begins = any(isinstance(layer, layers.Layer) and behind in _FOLLOWERS for layer, behind in followed)
+    if begins and cls.forward is torch.nn.Sequential.forward:
+        module.__class__ = _fused(cls)
 
 
 @lru_cache(maxsize=256)
@@ -132,34 +132,20 @@ def _unseen(module: Any) -> bool:
     )
 
 
-def _activation(module: Any, layer: Any, input: Any) -> Activation:
-    """The activation that a module behind `layer` is, as `trous.conv` takes it; None for every other module."""
+def _activation(module: Any, weight: Any, bias: Any, input: Any) -> Activation:
+    """The activation that the module behind a layer is, as `trous.conv` takes it; None for every other module."""
     name = _NAMES.get(type(module))
     if name is None or not _unseen(module):
         return None
     if name == "leaky_relu":
         # The gradient of the pass needs its output. So does that of torch's relu, tanh and sigmoid; its leaky_relu's
         # needs the input, and the output may be written over.
-        slope = None if _learns(input, layer.weight, layer.bias) else module.negative_slope
+        slope = None if _learns(input, weight, bias) else module.negative_slope
     elif name == "prelu":
-        slope = float(module.weight) if _is_one_number(module.weight, input) else None
+        slope = float(module.weight) if module.weight.numel() == 1 and _is_readable(module.weight, input) else None
     else:
         return name
     return ("leaky_relu", slope) if isinstance(slope, (int, float)) and isfinite(slope) else None
-
-
-def _is_one_number(weight: Tensor, input: Any) -> bool:
-    """Whether the weight of a PReLU is one slope, which may be read now: not while torch traces, maps or learns."""
-    return (
-        weight.numel() == 1
-        and isinstance(input, Tensor)
-        and not _learns(input, weight)
-        and input.dtype == weight.dtype
-        and weight.device.type == "cpu"
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-    )
 
 
 def _has_slopes(module: Any, layer: Any, y: Any) -> bool:
@@ -167,14 +153,21 @@ def _has_slopes(module: Any, layer: Any, y: Any) -> bool:
     return (
         type(module) is torch.nn.PReLU
         and _unseen(module)
-        and isinstance(y, Tensor)
+        and _is_readable(module.weight, y)
         and y.ndim == len(layer.kernel_size) + 2
         and y.shape[1] == module.weight.numel()
-        and y.dtype == module.weight.dtype
-        and not torch.compiler.is_compiling()
-        and is_plain(y, module.weight)
-        and not _learns(y, module.weight)
         and settings.get(settings.BACKEND) in (None, name_of(cpu))
+    )
+
+
+def _is_readable(slopes: Tensor, beside: Any) -> bool:
+    """Whether the slopes of a PReLU may be read now: not while torch traces, maps, casts or learns."""
+    return (
+        isinstance(beside, Tensor)
+        and beside.dtype == slopes.dtype
+        and not torch.compiler.is_compiling()
+        and is_plain(beside, slopes)
+        and not _learns(beside, slopes)
     )
 
 
@@ -185,17 +178,16 @@ def _learns(*tensors: Any) -> bool:
     return any(t is not None and (not isinstance(t, Tensor) or t.requires_grad) for t in tensors)
 
 
-def _folds(layer: Any, norm: Any, input: Any) -> bool:
-    """Whether a normalisation can be folded into the weight of the layer before it, for this input."""
+def _folds(norm: Any, layer: Any, weight: Any, bias: Any, input: Any) -> bool:
+    """Whether a module is a normalisation that can be folded into the weight of the layer before it, for this input."""
     if type(norm) not in _NORMS or norm.training or norm.running_mean is None or not _unseen(norm):
         return False
-    if not isinstance(input, Tensor) or input.numel() <= SMALL or input.numel() < layer.weight.numel():
+    if not isinstance(input, Tensor) or input.numel() <= SMALL or input.numel() < weight.numel():
         return False
-    weight, ndim = layer.weight, len(layer.kernel_size)
     tensors = [weight, norm.running_mean, norm.running_var]
-    tensors += [tensor for tensor in (layer.bias, norm.weight, norm.bias) if tensor is not None]
+    tensors += [tensor for tensor in (bias, norm.weight, norm.bias) if tensor is not None]
     return (
-        _NORMS[type(norm)] == ndim == input.ndim - 2
+        _NORMS[type(norm)] == len(layer.kernel_size) == input.ndim - 2
         and norm.num_features == layer.out_channels
         and weight.dtype in (torch.float32, torch.float64)
         and all(tensor.dtype == weight.dtype for tensor in tensors)
@@ -204,14 +196,13 @@ def _folds(layer: Any, norm: Any, input: Any) -> bool:
     )
 
 
-def _folded(layer: Any, norm: Any) -> tuple[Tensor, Tensor]:
+def _folded(norm: Any, layer: Any, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of the layer and the normalisation in one: `(y - mean)/sqrt(var + eps)*gamma + beta`."""
     scale = torch.rsqrt(norm.running_var + norm.eps)
     if norm.weight is not None:
         scale = scale * norm.weight
-    shift = -norm.running_mean if layer.bias is None else layer.bias - norm.running_mean
+    shift = -norm.running_mean if bias is None else bias - norm.running_mean
     shift = shift * scale if norm.bias is None else torch.addcmul(norm.bias, shift, scale)
-    weight = layer.weight
     if isinstance(layer, torch.nn.modules.conv._ConvTransposeNd):  # (in, out/groups, *kernel), group by group
         grouped = weight.unflatten(0, (layer.groups, -1)) * scale.reshape(layer.groups, 1, -1, *[1] * (weight.ndim - 2))
         return grouped.flatten(0, 1), shift
