@@ -17,8 +17,8 @@ from trous.backends.cpu.tables import Strides, Taps
 from trous.backends.operation import Operation
 from trous.plan import BoundAxis, Tap
 
-#: Rows and vectors of a register tile at most.
-ROWS, VECTORS = 16, 8
+#: Rows and vectors of a register tile, and channels of a work item on either side, at most.
+ROWS, VECTORS, BLOCK_CHANNELS = 16, 8, 256
 #: Cycles that a multiply-add takes until its sum can be added to; that copying takes for one number, for a chunk of
 #: columns, and for a number without neighbours.
 LATENCY, COPY, CHUNK, GATHER = 4, 0.4, 3, 2
@@ -113,7 +113,9 @@ class _Forms:
 
     def outer(self, left: Side, right: Side) -> Form:
         rows, vectors, cycles = self.register_tile(left.channels, right.channels)
-        total = self.operation.groups * (self.taps * cycles + self.copying(left) + self.copying(right))
+        lefts, rights = (ceil(side.channels / BLOCK_CHANNELS) for side in (left, right))
+        copying = self.copying(left) * rights + self.copying(right) * lefts
+        total = self.operation.groups * (self.taps * cycles + copying)
         return Form(self.axes, left, right, rows, vectors, False, False, total)
 
     def lanewise(self) -> Form:
@@ -138,8 +140,9 @@ class _Forms:
         else:
             run, adjacent = len(offsets), right.strides[4] * (offsets[-1] - offsets[0]) == len(offsets) - 1
         chunks = columns / run * ceil(run / self.lanes)
-        filling = chunks * CHUNK if adjacent else columns * GATHER
-        total = self.operation.groups * (cycles + filling + self.copying(left))
+        filling = (chunks * CHUNK if adjacent else columns * GATHER) * ceil(left.channels / BLOCK_CHANNELS)
+        copying = self.copying(left) * ceil(columns / BLOCK_CHANNELS)
+        total = self.operation.groups * (cycles + filling + copying)
         return Form(axes, left, right, rows, vectors, True, False, total)
 
     def copying(self, side: Side) -> float:

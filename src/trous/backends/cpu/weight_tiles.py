@@ -10,11 +10,11 @@ from math import ceil, prod
 from trous.backends.cpu import run
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.panels import STEPS
-from trous.backends.cpu.weight_forms import Form, step_count
+from trous.backends.cpu.weight_forms import BLOCK_CHANNELS, Form, step_count
 from trous.backends.operation import Operation
 
-#: Channels of a block on either side, steps of a tile, bytes of a block's sums and of both sides' panels, at most.
-BLOCK_CHANNELS, TILE_STEPS, SUMS, PANELS = 256, 1024, 3 << 18, 1 << 20
+#: Steps of a tile, bytes of a block's sums and of both sides' panels, at most.
+TILE_STEPS, SUMS, PANELS = 1024, 3 << 18, 1 << 20
 #: Rows of steps in a tile, where the layer has them: neighbouring rows share what their taps read.
 ROWS = 4
 #: Parts that steps are cut into where channels alone give fewer work items, and the bytes of their gradients at most.
