@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trous.bench import roofline
+from trous.bench import machine, roofline
 from trous.cli import main
 
 SMALL = "conv_transpose,n1,c3-2,x5x6,k3x3,s2,p1,op1"
@@ -18,6 +18,7 @@ SMALL = "conv_transpose,n1,c3-2,x5x6,k3x3,s2,p1,op1"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(roofline, "SIZES", (1 << 16,))
+    monkeypatch.setattr(machine, "busy", lambda: 0.0)
     monkeypatch.chdir(tmp_path)
 
 
@@ -68,6 +69,15 @@ def test_the_other_measures(
     assert os.listdir() == ["mine.json"]  # a part of a measure is written where --output says so
     assert run(*arguments[:1], "--help", monkeypatch=monkeypatch) == 0
     assert "  trous bench " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("cores", "warned"), [(0.1, False), (1.5, True)])
+def test_a_busy_machine_is_said_to_be_busy(
+    cores: float, warned: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "busy", lambda: cores)
+    assert run("calls", "--problem", "conv,c1-1,x4,k3", "--seconds", "0", monkeypatch=monkeypatch) == 0
+    assert ("mind: 1.5 cores are at work for somebody else" in capsys.readouterr().err) == warned
 
 
 @pytest.mark.parametrize(

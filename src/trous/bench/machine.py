@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -54,3 +55,20 @@ def _commit() -> str:
         return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", "../..") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def busy(seconds: float = 0.5) -> float:
+    """How many cores are at work for somebody else, on average over `seconds`; 0 where the system does not tell."""
+    try:
+        before = _idle()
+        time.sleep(seconds)
+        idle, ticks = (after - early for after, early in zip(_idle(), before, strict=True))
+    except OSError:
+        return 0.0
+    return (os.cpu_count() or 1) * (1 - idle / max(ticks, 1))
+
+
+def _idle() -> tuple[int, int]:
+    """Ticks of all cores since the start of the system: idle ones, and all."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)

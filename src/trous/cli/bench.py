@@ -121,7 +121,7 @@ def layers(
         cases = [replace(case, problem=replace(case.problem, dtype=dtype.value)) for case in cases]
     rivals, count = _peers(peers, [peer.key for peer in PEERS]), _threads(threads)
     limits = roofline.measure(cases[0].problem.dtype, count)
-    results = show.right(
+    results = show.timed(
         lambda: measure_all(
             cases,
             rivals,
@@ -161,7 +161,7 @@ def models(
 
     folder = show.folder(output, None if names else RESULTS)
     rivals, count = _peers(peers, ("torch", "compile")), _threads(threads)
-    results = show.right(
+    results = show.timed(
         lambda: whole.measure(names or [], rivals, threads=count, seconds=seconds, limit=limit, track=show.track)
     )
     show.finish(whole.record(results, count), folder)
@@ -187,7 +187,7 @@ def calls(
 
     folder = show.folder(output, None if problem else RESULTS)
     problems = [Problem.parse(text) for text in (small.CALLS if problem is None else (problem,))]
-    results = show.right(lambda: small.measure(problems, seconds, track=show.track))
+    results = show.timed(lambda: small.measure(problems, seconds, track=show.track))
     show.finish(small.record(results), folder)
 
 
@@ -202,7 +202,8 @@ def sizes(threads: Threads = None, output: Output = None) -> None:
     from trous.bench import sizes as new
 
     folder = show.folder(output, RESULTS)
-    show.finish(new.record(new.measure(new.LAYERS, threads=_threads(threads), track=show.track)), folder)
+    results = show.timed(lambda: new.measure(new.LAYERS, threads=_threads(threads), track=show.track))
+    show.finish(new.record(results), folder)
 
 
 @bench.command()

@@ -16,14 +16,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Cores in use by others from which on times are not to be trusted.
+BUSY = 0.2
 
-def right(measure: Callable[[], T]) -> T:
+
+def timed(measure: Callable[[], T]) -> T:
     """What `measure` gives; where trous is wrong there is nothing to time, and exit code 1."""
+    warn_if_busy()
     try:
         return measure()
     except ArithmeticError as error:
         typer.echo(f"trous: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def warn_if_busy() -> None:
+    """Say so where somebody else is at work: what shares its cores is timed too long, threads that spin most of all."""
+    from trous.bench.machine import busy
+
+    if (cores := busy()) > BUSY:
+        typer.echo(f"trous: mind: {cores:.1f} cores are at work for somebody else; times will be too long", err=True)
 
 
 def track(items: Iterable[Any], name: Callable[[Any], str]) -> Iterator[Any]:
