@@ -136,7 +136,7 @@ def test_compiling_is_quick(text: str, cache: Path, monkeypatch: pytest.MonkeyPa
         (gemm, gemm.Shape("float32", 16, 14, 2, True, 2)),
         (gemm, gemm.Shape("float64", 8, 14, 2, False, channel_pitch=64)),
         (strips, strips.Shape("float32", 16, 4, 2, 2, 1, (1, 2, 3), (1, 2, 3), "columns", 1)),
-        (channelwise, channelwise.Shape("float32", 16, 4, 4, True)),
+        (channelwise, channelwise.Shape("float32", 16, 4, 4, True, 4)),
         (correlate, correlate.Shape("float32", 16, 14, 2, "positions", "channels")),
     ],
     ids=lambda part: getattr(part, "name", part.__name__ if hasattr(part, "__name__") else None),

@@ -60,6 +60,9 @@ FAMILIES = {
         "conv,c80-40,x9x20,k3x3,s2,p1,g40,last",
         "conv_transpose,c70-70,x9x20,k4x4,s2,p1,g70,last,bias",
         "conv_transpose,c40-40,x9,k6,s3,p2,op1,g40,last",
+        "conv,n2,c64-64,x300,k3,d7,p7,g64,last,bias",  # whole blocks, rows in pieces
+        "conv,c48-48,x20x70x9,k3x3x3,p1,g48,last",
+        "conv,c300-300,x7x9x90,k3x3x3,p1,g300,last",
     ),
 }
 

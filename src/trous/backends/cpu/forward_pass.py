@@ -31,7 +31,7 @@ from trous.backends.operation import Operation
 
 #: Families whose kernels finish sums as they store them (`activations.Finish`): their `bind` takes the epilogue last.
 #: Over the output of the others it is a pass of its own.
-FUSING: frozenset[ModuleType] = frozenset({amx_dense, gemm, strips})
+FUSING: frozenset[ModuleType] = frozenset({amx_dense, channelwise, gemm, strips})
 
 
 def forward(

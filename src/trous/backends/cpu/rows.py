@@ -7,19 +7,22 @@ from math import ceil
 import numpy as np
 
 from trous.backends.cpu import channelwise
+from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.live import ENTRY, LIVE
-from trous.backends.cpu.run import Bound, scratch_parts
+from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import SLOT
+from trous.backends.epilogue import Epilogue
 from trous.backends.operation import Operation
 
-#: Output channels of a group up to which reading inputs in place beats copying them; phases stored side by side, or
-#: inputs stepped over, at most; output rows in one work item.
-CHANNELS, STEPS, ROWS = 4, 4, 16
-#: Reach of the taps along a row times their number, up to which masks are made for the ends of a row.
-MASKS = 1 << 20
+#: Output channels of a group up to which all groups are computed side by side.
+CHANNELS = 4
+#: Bytes of an input row that are walked before the next block of channels, and of all rows that taps read meanwhile.
+PIECE, NEAR_ROWS = 1 << 15, 1 << 19
+#: Items of work for each core, where there is enough of it.
+ITEMS = 4
 
 
 def fits_channelwise(operation: Operation, strides: Strides) -> bool:
@@ -29,49 +32,80 @@ def fits_channelwise(operation: Operation, strides: Strides) -> bool:
 
 
 def bind_channelwise(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
 ) -> tuple[channelwise.Shape, Bound]:
     per_group, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
     taps = Taps(operation, strides, fold=False, lanes=outs)
-    lanes = target.lanes(BYTES[element])
-    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
-    vectors = min(4 if target.registers >= 32 else 2, ceil(operation.out_channels / lanes))
-    positions = (target.registers - 2 - vectors) // vectors
-    shape = channelwise.Shape(element, lanes, min(positions, 8), vectors, per_group == outs == 1, checked)
+    lanes, channels = target.lanes(BYTES[element]), operation.out_channels
+    most = min(4 if target.registers >= 32 else 2, ceil(channels / lanes))
+    # As many vectors of channels as come out even, if some do.
+    vectors = next((n for n in range(most, 0, -1) if channels % (n * lanes) == 0), most)
     width = vectors * lanes
-    blocks, row_parts = ceil(operation.out_channels / width), ceil(steps[1] / ROWS)
-    numbers = _row_numbers(taps, operation) | {
-        "channels": operation.out_channels,
-        "per_group": per_group,
-        "batch": operation.batch,
-        "phases": len(taps.phases),
-    }
+    shape = channelwise.Shape(
+        *(element, lanes),
+        positions=min((target.registers - 2 - vectors) // vectors, 8),
+        vectors=vectors,
+        depthwise=per_group == outs == 1,
+        full=channels % width // lanes or vectors * (channels % width == 0),
+        checked=checked,
+        epilogue=epilogue.code,
+    )
+    blocks = ceil(channels / width)
+    parts = _parts(taps, operation, shape.positions, BYTES[element])
+    numbers = sides(taps, operation) | parts
+    for i, name in enumerate("zy"):
+        offsets = taps.offsets[i] or (0,)
+        numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
     # Steps of a row that every tap of it finds inside.
     axis = taps.axes[2]
-    numbers["inner_first"] = max([axis.steps(tap).start for tap in axis.live_taps], default=0)
-    numbers["inner_last"] = min([axis.steps(tap).stop for tap in axis.live_taps], default=0)
-    tables, parts = _tap_tables(taps, 1)
-    numbers["entry_count"] = int(tables["entry_at"][-1])
-    parts["weights"] = (max(1, numbers["entry_count"]) * per_group * width, BYTES[element])
-    scratch, places = scratch_parts(parts)
+    tables, lengths = _tap_tables(taps)
+    numbers |= {
+        "channels": channels,
+        "per_group": per_group,
+        "blocks": blocks,
+        "phases": len(taps.phases),
+        "inner_first": max([axis.steps(tap).start for tap in axis.live_taps], default=0),
+        "inner_last": min([axis.steps(tap).stop for tap in axis.live_taps], default=0),
+        "entry_count": int(tables["entry_at"][-1]),
+        "slope": slope_bits(epilogue.slope),
+    }
+    lengths["weights"] = (max(1, numbers["entry_count"]) * per_group * width * blocks, BYTES[element])
+    scratch, places = scratch_parts(lengths)
     channel = np.arange(blocks * width)
     group, inner = channel // outs, channel % outs
     tables["x_lanes"] = group * per_group
     tables["w_lanes"] = group * numbers["w_group"] + inner * numbers["w_out"]
-    items = blocks * operation.batch * steps[0] * row_parts
+    items = operation.batch * parts["column_parts"] * parts["row_parts"] * parts["plane_parts"]
     return shape, Bound.of(channelwise.FIELDS, numbers | places, tables, items, scratch)
 
 
-def _row_numbers(taps: Taps, operation: Operation) -> dict[str, int]:
-    """Header numbers of kernels that walk rows: the shared ones, and how far the live taps reach across rows."""
-    numbers = sides(taps, operation)
-    for i, name in enumerate("zy"):
-        offsets = taps.offsets[i] or (0,)
-        numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
-    return numbers | {"row_parts": ceil(numbers["steps_y"] / ROWS), "rows_each": ROWS}
+def _parts(taps: Taps, operation: Operation, positions: int, item: int) -> dict[str, int]:
+    """Items of work: pieces of rows, rows and planes, so that what taps read again is still near."""
+    _, y, x = taps.axes
+    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
+    column = operation.in_channels * item * x.plan.down
+    columns = ceil(PIECE / column / positions) * positions
+    if 2 * columns > steps[2]:
+        columns = max(steps[2], 1)
+    wanted = ceil(items_wanted(ITEMS) / max(1, operation.batch * ceil(steps[2] / columns)))
+    rows = ceil(steps[1] / wanted)
+    if steps[0] > 1:
+        depth, halo = (taps.offsets[i][-1] - taps.offsets[i][0] if taps.offsets[i] else 0 for i in (0, 1))
+        near = NEAR_ROWS // (column * columns * (depth + 1) * y.plan.down) - halo
+        rows = min(steps[1], max(near, 8))
+    row_parts = ceil(steps[1] / rows)
+    planes = ceil(steps[0] / ceil(wanted / row_parts))
+    return {
+        "columns_each": columns,
+        "column_parts": ceil(steps[2] / columns),
+        "rows_each": rows,
+        "row_parts": row_parts,
+        "planes_each": planes,
+        "plane_parts": ceil(steps[0] / planes),
+    }
 
 
-def _tap_tables(taps: Taps, interleaved: int) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
+def _tap_tables(taps: Taps) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
     """Tables of slots, entries and phases, and the scratch in which live taps are listed."""
     entries: list[tuple[int, int]] = []
     starts: list[int] = []
@@ -83,6 +117,6 @@ def _tap_tables(taps: Taps, interleaved: int) -> tuple[dict[str, np.ndarray], di
         "slots": table(taps.slots, SLOT),
         "entries": table(entries, ENTRY),
         "entry_at": np.array(starts, np.int64),
-        "phase_list": table(taps.phases[::interleaved], 3),
+        "phase_list": table(taps.phases, 3),
     }
     return tables, {"live": (len(entries) * LIVE + 1, 8), "live_at": (len(taps.phases) + 1, 8)}

@@ -11,7 +11,7 @@ from trous.backends.cpu.target import Target
 from trous.plan import AxisPlan
 
 #: Most rows of one phase, and vectors of steps, in a tile; multiply-adds in the code of one tile.
-ROWS, VECTORS, CODE = 4, 6, 250
+ROWS, VECTORS, CODE = 6, 4, 250
 
 #: Channels whose inputs of a tile stay in the first-level cache until the next tile; cycles for a line that did not.
 NEAR_CHANNELS, LINE = 8, 2.5
