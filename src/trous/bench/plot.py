@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from math import atan, degrees
 from typing import TYPE_CHECKING, Any
 
 from trous.bench.peers import OURS
@@ -11,7 +12,8 @@ from trous.bench.report import Report
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-OUR_COLOUR, THEIR_COLOUR, INK, FAINT = "#0b6e99", "#d9730d", "#37352f", "#c9c7c2"
+OUR_COLOUR, THEIR_COLOUR = "#0b6e99", "#d9730d"
+INK, MUTED, FAINT = "#37352f", "#8a8781", "#c9c7c2"
 
 #: Working sets whose bandwidth is drawn: within the cache of a core, within the last cache, beyond.
 DRAWN = (1 << 20, 1 << 24, 1 << 29)
@@ -49,19 +51,14 @@ def _roofs(axes: Axes, report: Report) -> None:
         rate = roofline.bandwidth(size) / 1e9
         ridge = peak / rate
         axes.plot([low, ridge], [low * rate, peak], color=FAINT, linewidth=1.2, zorder=1)
-        label = f"{rate:.0f} GB/s over {size >> 20} MB"
-        at = (low * 1.15, low * 1.15 * rate)
-        axes.annotate(
-            label,
-            at,
-            (-3, 5),
-            textcoords="offset points",
-            color="#8a8781",
-            fontsize=8,
-            rotation_mode="anchor",
-            rotation=45,
-            transform_rotates_text=True,
-        )
+        style: dict[str, Any] = {
+            "fontsize": 8,
+            "color": MUTED,
+            "rotation_mode": "anchor",
+            "transform_rotates_text": True,
+        }
+        text, place = f"{rate:.0f} GB/s over {size >> 20} MB", (1.15 * low, 1.15 * low * rate * 1.1)
+        axes.text(*place, text, rotation=degrees(atan(rate)), **style)  # rotation is that in linear axes
     axes.plot([peak / (roofline.bandwidth(DRAWN[0]) / 1e9), high], [peak, peak], color=FAINT, linewidth=1.2, zorder=1)
     axes.annotate(
         f"{peak:.0f} GFLOP/s: {roofline.unit}, {roofline.threads} threads",
@@ -69,7 +66,7 @@ def _roofs(axes: Axes, report: Report) -> None:
         (0, 4),
         ha="right",
         textcoords="offset points",
-        color="#8a8781",
+        color=MUTED,
         fontsize=8,
     )
     axes.set(xscale="log", yscale="log", xlim=(low, high), xlabel="arithmetic intensity, FLOP / byte", ylabel="GFLOP/s")
