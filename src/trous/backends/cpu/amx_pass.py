@@ -27,16 +27,29 @@ from trous.plan import Tap
 VECTORS, VECTORS_OF_FEW = 24, 6
 
 
-def fits(operation: Operation, strides: Strides, element: str, target: Target) -> bool:
-    """bfloat16, a processor with AMX, and enough channels that tiles are quicker than vectors."""
-    if not target.matrix_tiles or element != "bfloat16" or operation.multiplications == 0:
-        return False
+def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
+    """It takes bfloat16, a processor with AMX, and enough channels that tiles are quicker than vectors."""
+    if element != "bfloat16":
+        return f"{element} is not bfloat16, which tiles multiply"
+    if not target.matrix_tiles:
+        return f"{target.name} has no matrix tiles"
+    if operation.multiplications == 0:
+        return "there is nothing to multiply"
     layout = Layout(operation, strides)
-    if not layout.storable or layout.window is None:
-        return False
+    if not layout.storable:
+        return f"outputs of the {layout.axes[2].plan.up} phases of a row would be written one by one"
+    if layout.window is None:
+        return "no window of inputs fits the cache"
+    if layout.cycles >= _vector_cycles(layout):
+        return f"tiles would take {layout.cycles:.3g} cycles, vectors {_vector_cycles(layout):.3g}"
+    return None
+
+
+def _vector_cycles(layout: Layout) -> float:
+    """Processor time of the layer without AMX, roughly."""
     # Phases of a long stride fill the vectors that few channels leave empty.
     few = layout.outs <= FEW and layout.axes[2].plan.up <= INTERLEAVED
-    return layout.cycles < operation.multiplications / (VECTORS_OF_FEW if few else VECTORS)
+    return layout.operation.multiplications / (VECTORS_OF_FEW if few else VECTORS)
 
 
 def bind(

@@ -27,6 +27,11 @@ STEPS_BY_POSITIONS, STEPS_BY_CHANNELS, CHUNK_TAPS = 512, 1152, 256
 INTERLEAVED = 8
 
 
+def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
+    """Never a reason: every problem can be cut into boxes of steps and blocks of channels."""
+    return None
+
+
 def bind(
     operation: Operation,
     strides: Strides,

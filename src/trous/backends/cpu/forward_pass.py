@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from trous import settings
 from trous.arrays import address, dtype_name, wide
@@ -118,19 +118,38 @@ def _choice(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
 ) -> tuple[ModuleType, Any, Bound]:
     """The family of kernels that suits, the shape to compile and the rest bound."""
-    family, bind = _family(operation, strides, element, target)
+    (kernel, _, bind), _ = _family(operation, strides, element, target)
     arguments = (operation, strides, element, target, checked)
-    return family, *(bind(*arguments, epilogue) if family in FUSING else bind(*arguments))
+    return kernel, *(bind(*arguments, epilogue) if kernel in FUSING else bind(*arguments))
 
 
-def _family(
-    operation: Operation, strides: Strides, element: str, target: Target
-) -> tuple[ModuleType, Callable[..., tuple[Any, Bound]]]:
-    """On matrix tiles where they pay; dense, unless groups have few output channels."""
-    if amx_pass.fits(operation, strides, element, target):
-        return amx_dense, amx_pass.bind
-    if strip_plan.fits(operation, strides, element, target):
-        return strips, strip_plan.bind
-    if rows.fits_channelwise(operation, strides):
-        return channelwise, rows.bind_channelwise
-    return gemm, dense.bind
+class Family(NamedTuple):
+    """A family of kernels, what says why it does not suit a problem, and what binds one."""
+
+    kernel: ModuleType
+    why_not: Callable[[Operation, Strides, str, Target], str | None]
+    bind: Callable[..., tuple[Any, Bound]]
+
+
+#: In the order in which they are asked: matrix tiles where they pay; dense, unless groups have few output channels.
+FAMILIES = (
+    Family(amx_dense, amx_pass.why_not, amx_pass.bind),
+    Family(strips, strip_plan.why_not, strip_plan.bind),
+    Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise),
+    Family(gemm, dense.why_not, dense.bind),
+)
+
+
+def _family(operation: Operation, strides: Strides, element: str, target: Target) -> tuple[Family, list[str]]:
+    """The first that suits, and why the ones before it do not."""
+    refusals: list[str] = []
+    for family in FAMILIES:
+        reason = family.why_not(operation, strides, element, target)
+        if reason is None:
+            return family, refusals
+        refusals.append(f"{_name(family.kernel)}: {reason}")
+    raise AssertionError("the last family takes everything")
+
+
+def _name(kernel: ModuleType) -> str:
+    return kernel.__name__.rpartition(".")[2]

@@ -25,10 +25,15 @@ PIECE, NEAR_ROWS = 1 << 15, 1 << 19
 ITEMS = 4
 
 
-def fits_channelwise(operation: Operation, strides: Strides) -> bool:
-    """Several groups with few output channels each, channels adjacent on both sides."""
-    few = operation.out_channels // operation.groups <= CHANNELS
-    return few and operation.groups > 1 and strides.x[1] == strides.y[1] == 1
+def why_not_channelwise(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
+    """It takes several groups with few output channels each, channels adjacent on both sides."""
+    if operation.groups == 1:
+        return "there is one group"
+    if (outs := operation.out_channels // operation.groups) > CHANNELS:
+        return f"{outs} output channels in a group are more than {CHANNELS}"
+    if not strides.x[1] == strides.y[1] == 1:
+        return "channels are no neighbours in memory"
+    return None
 
 
 def bind_channelwise(

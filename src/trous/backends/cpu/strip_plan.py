@@ -62,17 +62,21 @@ class Choice:
         return self.channels * cut.planes * cut.rows * cut.pitch * residues
 
 
-def fits(operation: Operation, strides: Strides, element: str, target: Target) -> bool:
-    """Few output channels in a group, phases that registers interleave, outputs that are neighbours along a row, and
-    a strip that fits the cache."""
+def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
+    """It takes few output channels in a group, phases that registers interleave, outputs that are neighbours along a
+    row, and a strip that fits the cache."""
     outs, up = operation.out_channels // operation.groups, operation.bound.axes[-1].plan.up
     if outs > CHANNELS:
-        return False
+        return f"{outs} output channels in a group are more than {CHANNELS}"
     if strides.y[-1] != 1:
         if operation.groups > 1 or strides.y[1] != 1 or strides.y[-1] != outs:
-            return False
+            return "outputs of a row are no neighbours in memory"
         up *= outs
-    return up <= INTERLEAVED and choice(operation, strides, element, target) is not None
+    if up > INTERLEAVED:
+        return f"{up} phases and channels side by side are more than the {INTERLEAVED} that registers interleave"
+    if choice(operation, strides, element, target) is None:
+        return "no strip of inputs fits the cache, or no tile the registers"
+    return None
 
 
 @lru_cache(maxsize=256)
