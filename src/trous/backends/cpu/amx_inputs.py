@@ -162,7 +162,9 @@ class Window:
                 for channel in range(0, 32, 2):
                     values = []
                     for number in (first + channel, first + channel + 1):
-                        row, present = line.at(number * k.x_c + place * step), fn.choose(number < k.in_channels, -1, 0)
+                        present = fn.choose(number < k.in_channels, -1, 0)
+                        # Even with no lane to load, an address where there is no memory costs hundreds of cycles.
+                        row = line.at(fn.min(number, k.in_channels - 1) * k.x_c + place * step)
                         parts = [row.masked(n * lanes, fn.mask(m & present, lanes)) for n, m in enumerate(masks)]
                         values.append(self.picked(parts))
                     pairs.append(fn.builder.bitcast(in_pairs(fn, *values)[0], ll.VectorType(I32, lanes)))

@@ -205,7 +205,8 @@ class Layout:
         if self.along_positions and not window.turned and not window.on_lines:
             each *= SPLIT
         multiply = products * summed * each
-        copied = len(window.planes) * window.height * window.pitch * self.k_tiles * self.k_width * 2
+        channels = self.k_tiles * (32 * self.step if window.turned else self.k_width)
+        copied = len(window.planes) * window.height * window.pitch * channels * 2
         vectors = self.outs if self.along_positions else STEPS * blocks
         finished = products * vectors * len(self.taps.phases) * (STORED + TURNED * window.turned)
         panels = ceil(2 * TILE * summed * self.tiles / PANEL_BYTES)
