@@ -191,9 +191,10 @@ class Cut:
 
     @property
     def sums(self) -> int:
-        """Elements; a half tile's vectors may reach beyond the last."""
+        """Elements; vectors and blocks may reach beyond the last."""
         shape = self.work.shape
-        return self.work.phases * self.tiles_per_block * self.span * shape.channels + shape.positions
+        beyond = shape.positions + shape.lanes * shape.channels
+        return self.work.phases * self.tiles_per_block * self.span * shape.channels + beyond
 
     @property
     def weights(self) -> int:

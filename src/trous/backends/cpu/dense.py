@@ -23,6 +23,8 @@ from trous.backends.operation import Operation
 #: stays in the first-level cache: with positions along the vectors, and with channels, where inputs are single numbers.
 #: Taps of a phase in a chunk at most.
 STEPS_BY_POSITIONS, STEPS_BY_CHANNELS, CHUNK_TAPS = 512, 1152, 256
+#: Products for each output from which transposing inputs and outputs pays.
+TRANSPOSED_STEPS = 128
 #: Phases of the last axis that are stored together, at most.
 INTERLEAVED = 8
 
@@ -50,7 +52,9 @@ def bind(
     channels = operation.in_channels // groups
     by_phase = [taps.entries(phase) for phase in taps.phases]
     most = max(1, *map(len, by_phase))
-    along_channels = fold or (strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2)
+    channels_last = strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2
+    across = _worth_transposing(operation, strides, out_channels, channels * most, lanes)
+    along_channels = fold or channels_last or across
     wanted = max(lanes, (STEPS_BY_CHANNELS if along_channels else STEPS_BY_POSITIONS) // min(most, CHUNK_TAPS))
     if along_channels and channels > wanted:
         wanted = min(wanted, 4 * lanes)  # the narrower the window, the more steps it has room for
@@ -158,6 +162,15 @@ def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
     return axis.plan.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and folds(axis)
 
 
+def _worth_transposing(operation: Operation, strides: Strides, out_channels: int, steps: int, lanes: int) -> bool:
+    """Channels-first rows that are better multiplied with channels along the vectors, all of whose lanes are used:
+    single inputs need no whole cache lines, so the first-level cache holds more of them. Inputs and outputs are then
+    transposed, which pays where an output sums many products."""
+    axis = operation.bound.axes[-1].plan
+    rows_adjacent = strides.x[-1] == strides.y[-1] == 1 and axis.up == axis.down == 1
+    return rows_adjacent and out_channels % lanes == 0 and steps >= TRANSPOSED_STEPS
+
+
 def _by_channels(
     operation: Operation,
     strides: Strides,
@@ -181,6 +194,7 @@ def _by_channels(
         stride=step if across else near(strides.x[1]),
         channel_pitch=max(lanes, 1 << (chunk_channels - 1).bit_length()),
         contiguous_y=(strides.y[-1] if fold else strides.y[1]) == 1,
+        across_y=not fold and strides.y[1] != 1,
         weights=_adjacent_weights(operation, strides, w_lane, vectors * lanes, lanes),
         checked=checked,
     )

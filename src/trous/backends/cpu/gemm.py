@@ -67,6 +67,7 @@ class Shape:
     stride: int = 1
     channel_pitch: int = 0
     contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
+    across_y: bool = False  #: with channels along the vectors, outputs are adjacent along the rows and transposed
     weights: str = ""  #: whose weights are adjacent: those of "lanes" (output channels or phases), "channels", "taps"
     epilogue: Epilogue = NOTHING
     checked: bool = False
@@ -92,7 +93,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.across, self.contiguous_y, self.checked))
+        flags = "".join("01"[flag] for flag in (self.across, self.across_y, self.contiguous_y, self.checked))
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
@@ -363,6 +364,8 @@ class _Gemm:
                     sums = [self.sums_of(phase * shape.interleaved + i, part, place) for i in phases_kept]
                     if shape.positions_along_vectors:
                         self.store_positions(line, left, group, channel, sums)
+                    elif shape.across_y:
+                        self.store_across(line, left, group, channel, sums[0])
                     else:
                         self.store_channels(line, left, group, channel, sums[0])
 
@@ -385,6 +388,23 @@ class _Gemm:
                         self.finish.set_masked(out, at, value, mask)
                     else:
                         self.finish.scatter(out, at * step, step, value, mask)
+
+    def store_across(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
+        """Square blocks of places and channels, transposed in registers."""
+        k, fn, shape = self.k, self.fn, self.shape
+        lanes, steps = shape.lanes, fn.min(self.tile.size["x"].get(), left)
+        with fn.loop(0, shape.channels, lanes) as vector:
+            first = channel + vector
+            with fn.when(first < k.out_channels):
+                some = fn.mask(fn.bits(0, k.out_channels - first, lanes), lanes)
+                bias = self.bias.masked(group * k.bias_group + first, some)
+                with fn.loop(0, steps, lanes) as step:
+                    inside = fn.bits(0, steps - step, lanes)
+                    rows = [sums.vector((step + row) * shape.channels + vector, lanes) for row in range(lanes)]
+                    rows = [fn.builder.fadd(row, bias) for row in rows]
+                    for lane, value in enumerate(fn.interleave(rows)):
+                        mask = fn.mask(fn.choose(first + lane < k.out_channels, inside, 0), lanes)
+                        self.finish.set_masked(line.at((first + lane) * k.y_c), step, value, mask)
 
     def store_channels(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
