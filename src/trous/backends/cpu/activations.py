@@ -98,6 +98,11 @@ class Finish:
         added = self._beside(out).masked(index, mask) if self.residual else None
         out.set_masked(index, self._finished(value, added), mask)
 
+    def stream(self, out: Array, index: Any, value: Any) -> None:
+        """As `out.stream(index, value)`, finished."""
+        added = self._beside(out).vector(index, value.type.count) if self.residual else None
+        out.stream(index, self._finished(value, added))
+
     def scatter(self, out: Array, index: Any, stride: Any, value: Any, mask: Any) -> None:
         """As `out.scatter(index, stride, value, mask)`, finished."""
         added = self._beside(out).gather(index, stride, mask) if self.residual else None

@@ -10,7 +10,8 @@ import numpy as np
 from trous.backends.cpu import gemm
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.cut import Cut, Work, best_cut
-from trous.backends.cpu.ir import BYTES
+from trous.backends.cpu.ir import BYTES, LINE
+from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, scratch_parts
 from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
@@ -25,6 +26,9 @@ from trous.backends.operation import Operation
 STEPS_BY_POSITIONS, STEPS_BY_CHANNELS, CHUNK_TAPS = 512, 1152, 256
 #: Products for each output from which transposing inputs and outputs pays.
 TRANSPOSED_STEPS = 128
+#: Bytes of an output that is written past the caches: it would not stay there, and lines would be read before they are
+#: written.
+STREAMED_BYTES = 1 << 22
 #: Phases of the last axis that are stored together, at most.
 INTERLEAVED = 8
 
@@ -63,7 +67,8 @@ def bind(
         shape = _by_channels(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
     else:
         shape = _by_positions(operation, strides, element, target, checked, out_channels)
-    shape = replace(shape, epilogue=epilogue.code)
+    streams = target.vector_bytes == LINE and element not in STORED and (shape.contiguous_y or shape.across_y)
+    shape = replace(shape, streams=streams, epilogue=epilogue.code)
     virtual_groups = groups * (per_group if fold else 1)
 
     chunks, part_of_slot = _chunks(channels, chunk_channels, len(taps.slots), most)
@@ -93,6 +98,7 @@ def bind(
         "lane_extent": int(fold),
         "batch": operation.batch,
         "slope": slope_bits(epilogue.slope),
+        "large": int(prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES),
     }
     numbers |= cut.numbers() | _strides_of_roles(numbers, strides, fold, per_group)
     numbers["w_run"] = prod(operation.kernel)

@@ -18,8 +18,9 @@ broadcasts, so the FMA units bound it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
@@ -46,7 +47,7 @@ FIELDS = Fields(
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x"),
         *("w_group", "w_sub", "w_lane", "w_in", "w_run"),
         *("y_group", "y_n", "y_c", "y_z", "y_y", "y_x"),
-        *("bias_group", "bias_lane", "slope"),
+        *("bias_group", "bias_lane", "slope", "large"),
     ),
     arrays=("x", "w", "bias", "y", "residual", "stretches", "entries", "entry_at", "chunk_list", "phase_list"),
     scratch=("weights", "inputs", "sums", "rows", "pairs", "columns"),
@@ -69,6 +70,7 @@ class Shape:
     contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
     across_y: bool = False  #: with channels along the vectors, outputs are adjacent along the rows and transposed
     weights: str = ""  #: whose weights are adjacent: those of "lanes" (output channels or phases), "channels", "taps"
+    streams: bool = False  #: large outputs are written past the caches
     epilogue: Epilogue = NOTHING
     checked: bool = False
 
@@ -93,7 +95,9 @@ class Shape:
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.across, self.across_y, self.contiguous_y, self.checked))
+        flags = "".join(
+            "01"[flag] for flag in (self.across, self.across_y, self.contiguous_y, self.streams, self.checked)
+        )
         way = "positions" if self.positions_along_vectors else "channels"
         return (
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
@@ -147,6 +151,8 @@ class _Gemm:
                         self.multiply(panels.at(part * k.panel), channels, place, left, chunk, sums)
             packed.set(fn.choose(k.panels_kept.equals(1), block, -1))
             self.store(group, first, count)
+        if shape.streams:
+            fn.fence()
         return k.finish()
 
     def sums_of(self, phase: Int, part: Int, place: Int) -> Array:
@@ -379,9 +385,19 @@ class _Gemm:
         with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
             bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], lanes)
             out, kept = line.at((channel + row) * k.y_c), [part.at(row * k.span) for part in sums]
-            with fn.loop(0, steps, lanes) as edge:
-                values = [fn.builder.fadd(part.vector(edge, lanes), bias) for part in kept]
-                for part, value in enumerate(fn.interleave(values)):
+
+            def finished(edge: Int) -> list:
+                return fn.interleave([fn.builder.fadd(part.vector(edge, lanes), bias) for part in kept])
+
+            streamed = fn.number(0)
+            if shape.streams:
+                whole = fn.max(stop, 0) // (lanes * phases) * lanes
+                streamed = fn.choose(k.large.equals(1) & out.line_starts(0), whole, 0)
+                with fn.loop(0, streamed, lanes) as edge:
+                    for part, value in enumerate(finished(edge)):
+                        self.finish.stream(out, edge * phases + part * lanes, value)
+            with fn.loop(streamed, steps, lanes) as edge:
+                for part, value in enumerate(finished(edge)):
                     at = edge * phases + part * lanes
                     mask = fn.mask(fn.bits(0, stop - at, lanes), lanes)
                     if shape.contiguous_y:
@@ -401,10 +417,16 @@ class _Gemm:
                 with fn.loop(0, steps, lanes) as step:
                     inside = fn.bits(0, steps - step, lanes)
                     rows = [sums.vector((step + row) * shape.channels + vector, lanes) for row in range(lanes)]
-                    rows = [fn.builder.fadd(row, bias) for row in rows]
-                    for lane, value in enumerate(fn.interleave(rows)):
-                        mask = fn.mask(fn.choose(first + lane < k.out_channels, inside, 0), lanes)
-                        self.finish.set_masked(line.at((first + lane) * k.y_c), step, value, mask)
+                    values = fn.interleave([fn.builder.fadd(row, bias) for row in rows])
+                    whole = (step + lanes <= steps) & (first + lanes <= k.out_channels)
+                    with self.streaming(line.at(first * k.y_c + step), k.y_c, whole) as (then, otherwise):
+                        with then:
+                            for lane, value in enumerate(values):
+                                self.finish.stream(line.at((first + lane) * k.y_c), step, value)
+                        with otherwise:
+                            for lane, value in enumerate(values):
+                                mask = fn.mask(fn.choose(first + lane < k.out_channels, inside, 0), lanes)
+                                self.finish.set_masked(line.at((first + lane) * k.y_c), step, value, mask)
 
     def store_channels(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
         k, fn, shape = self.k, self.fn, self.shape
@@ -422,9 +444,22 @@ class _Gemm:
                     value = sums.vector(step * shape.channels + vector * shape.lanes, shape.lanes)
                     value = fn.builder.fadd(value, bias)
                     if shape.contiguous_y:
-                        self.finish.set_masked(out, first * k.y_c, value, mask)
+                        whole = first + shape.lanes <= fn.min(limit, k.out_channels)
+                        with self.streaming(out.at(first), fn.number(0), whole) as (then, otherwise):
+                            with then:
+                                self.finish.stream(out, first, value)
+                            with otherwise:
+                                self.finish.set_masked(out, first, value, mask)
                     else:
                         self.finish.scatter(out, first * k.y_c, k.y_c, value, mask)
+
+    def streaming(self, out: Array, pitch: Int, whole: Int) -> AbstractContextManager[tuple[Any, Any]]:
+        """Two ways to store vectors `pitch` apart: past the caches where they are whole lines of a large output."""
+        k, fn = self.k, self.fn
+        lines = (
+            (pitch % self.shape.lanes).equals(0) & out.line_starts(0) if self.shape.streams else fn.number(0).equals(1)
+        )
+        return fn.either(k.large.equals(1) & whole & lines)
 
 
 def _power_of_two(n: int) -> int:

@@ -15,6 +15,9 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.narrow import STORED, narrow, widen
 
+#: Bytes of a cache line.
+LINE = 64
+
 I1, I32, I64 = ll.IntType(1), ll.IntType(32), ll.IntType(64)
 POINTER = ll.PointerType()
 #: Types of the values that code computes with, and their sizes. 16-bit floats are float32 everywhere but in memory.
@@ -226,6 +229,22 @@ class Array:
         place = self._place(index, value.type.count)
         self.fn.builder.store(self._narrowed(value), place, align=self._stored_bytes)
 
+    def line_starts(self, index: Any) -> Int:
+        """Whether a cache line starts at an element."""
+        b = self.fn.builder
+        place = b.ptrtoint(self._pointer(self.fn.number(index) + self.offset), I64)
+        return (Int(self.fn, place) & (LINE - 1)).equals(0)
+
+    def stream(self, index: Any, value: ll.Value) -> None:
+        """`set_vector` past the caches, for a vector of a cache line at the start of one. Other threads see it for
+        certain after `Function.fence`."""
+        place = self._place(index, value.type.count)
+        store = self.fn.builder.store(
+            self._narrowed(value), place, align=LINE if self.limits is None else self._stored_bytes
+        )
+        if self.limits is None:
+            store.set_metadata("nontemporal", self.fn.module.add_metadata([ll.Constant(I32, 1)]))
+
     def strided(self, index: Any, stride: int, lanes: int) -> ll.Value:
         """Lanes `index + lane*stride`, picked from `stride` whole vectors: `stride - 1` elements more are read."""
         whole = self._vector(index, lanes * stride)
@@ -364,6 +383,10 @@ class Function:
         if callee is None:
             callee = ll.Function(self.module, ll.FunctionType(returns, [a.type for a in arguments]), name)
         return self.builder.call(callee, arguments)
+
+    def fence(self) -> None:
+        """Everything streamed is visible to other threads before what follows."""
+        self.builder.fence("seq_cst")
 
     def finish(self) -> None:
         self.builder.ret_void()
