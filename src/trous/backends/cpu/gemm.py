@@ -283,11 +283,10 @@ class _Gemm:
         self.pair_count.set(0)
         with fn.loop(self.entry_at[at], self.entry_at[at + 1]) as number:
             entry = self.entries.at(number * ENTRY)
-            alive = None
+            alive = fn.number(0).equals(0)
             for field, axis in enumerate("zyx", 4):
                 low, high = (steps * getattr(k, f"down_{axis}") + entry[field] for steps in box[axis])
-                within = (high >= 0) & (low < getattr(k, f"in_{axis}"))
-                alive = within if alive is None else alive & within
+                alive = alive & (high >= 0) & (low < getattr(k, f"in_{axis}"))
             pair = self.pairs.at(self.pair_count.get() * PAIR)
             pair[0], pair[1] = (number - begin) * channels * shape.channels, entry[0]
             self.pair_count.set(fn.choose(alive, self.pair_count.get() + 1, self.pair_count.get()))
