@@ -21,7 +21,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("autograd",),
     ("functional",),
     ("nn",),
-    ("interpolation",),
+    ("explanation", "interpolation"),
     ("bench",),
     ("demo",),
     ("cli",),

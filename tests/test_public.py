@@ -22,6 +22,7 @@ NAMES = [
     "accelerate",
     "conv",
     "conv_transpose",
+    "explain",
     "functional",
     "interpolation_kernel",
     "interpolation_spec",

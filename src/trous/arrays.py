@@ -94,6 +94,16 @@ def are_channels_adjacent(shape: Sequence[int], strides: Sequence[int]) -> bool:
     return channel == 1 and any(n > 1 and step != 1 for n, step in zip(shape[2:], steps, strict=True))
 
 
+def dense_strides(shape: Sequence[int], channels_last: bool) -> tuple[int, ...]:
+    """Strides in elements of an array without gaps, as `empty` makes it."""
+    order = [0, *range(2, len(shape)), 1] if channels_last else list(range(len(shape)))
+    found, step = [0] * len(shape), 1
+    for axis in reversed(order):
+        found[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(found)
+
+
 def addresses(dtype: Any) -> Callable[[Any], int]:
     """`address` for arrays of the library that `dtype` belongs to."""
     return numpy_address if isinstance(dtype, np.dtype) else sys.modules["torch"].Tensor.data_ptr

@@ -126,9 +126,9 @@ def _run(x: Any, w: Any, bias: Any, residual: Any, activation: Any, *arguments: 
         return convolve(x, w, bias, residual, activation, arguments)
     if _is_placeholder(x):
         return _recorded(_run, x, w, bias, residual, activation, *arguments)
-    bias = None if bias is None else _as_numpy("bias", bias)
-    residual = None if residual is None else _as_numpy("residual", residual)
-    y = _run_numpy(_as_numpy("x", x), _as_numpy("w", w), bias, residual, activation, arguments)
+    bias = None if bias is None else as_numpy("bias", bias)
+    residual = None if residual is None else as_numpy("residual", residual)
+    y = _run_numpy(as_numpy("x", x), as_numpy("w", w), bias, residual, activation, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)
 
 
@@ -153,11 +153,11 @@ def _recorded(function: Any, x: Any, *arguments: Any) -> Any:
 
 
 def _run_numpy(x: Any, w: Any, bias: Any, residual: Any, activation: Any, arguments: tuple) -> Any:
-    x, w = _plain(x), _plain(w)
+    x, w = plain(x), plain(w)
     if bias is not None:
-        bias = _plain(bias)
+        bias = plain(bias)
     if residual is not None:
-        residual = _plain(residual)
+        residual = plain(residual)
         arguments = (*arguments, activation, (residual.shape, residual.dtype))
     elif activation is not None:
         arguments = (*arguments, activation)
@@ -179,14 +179,14 @@ def _numpy_output(call: Call, x: Any, w: Any, bias: Any, residual: Any) -> Any:
     return y if residual is None else y + residual
 
 
-def _plain(a: np.ndarray) -> np.ndarray:
+def plain(a: np.ndarray) -> np.ndarray:
     """`a`, or a copy where machine code could not read it: foreign byte order, or numbers across address steps."""
     if not a.dtype.isnative:
         a = a.astype(a.dtype.newbyteorder("="))
     return a if a.flags.aligned else a.copy()
 
 
-def _as_numpy(name: str, a: Any) -> Any:
+def as_numpy(name: str, a: Any) -> Any:
     """A NumPy array over the memory of any array on the CPU."""
     if isinstance(a, np.ma.MaskedArray):
         raise TrousError(name, "must not be masked: fill it first, a convolution reads every value", type(a).__name__)
@@ -295,13 +295,17 @@ def _as_torch(x: Any, w: Any, bias: Any, ndim: int, transposed: bool, *arguments
     if _is_placeholder(x):
         return _recorded(_as_torch, x, w, bias, ndim, transposed, *arguments)
     if not hasattr(w, "shape"):
-        w = _as_numpy("w", w)
+        w = as_numpy("w", w)
+    check_as_torch(w, ndim, transposed, *arguments)
+    return _run(x, w, bias, None, None, transposed, *arguments, None)
+
+
+def check_as_torch(w: Any, ndim: int, transposed: bool, stride: Any, padding: Any, *_: Any) -> None:
+    """Raises TrousError where the functions of torch's names take less than `conv` and `conv_transpose`."""
     if len(w.shape) != ndim + 2:
         raise TrousError("weight", f"must have {ndim + 2} axes", tuple(w.shape))
-    stride, padding, *_ = arguments
     if not transposed and isinstance(padding, str) and padding == "same" and set(_sequence(stride)) != {1}:
         raise TrousError("padding", '"same" needs stride 1, as in torch; trous.conv has it for any stride', padding)
-    return _run(x, w, bias, None, None, transposed, *arguments, None)
 
 
 def _sequence(value: Any) -> Any:

@@ -14,13 +14,13 @@ from trous.arrays import (
     address,
     addresses,
     are_channels_adjacent,
+    dense_strides,
     device_name,
     dtype_name,
     empty,
     is_channels_last,
     is_torch,
     maker,
-    strides,
 )
 from trous.backends import Operation, choose, first_accepting
 from trous.backends.epilogue import NOTHING, Epilogue
@@ -120,7 +120,7 @@ def ready(
         return None
     front = () if batched else (1,)
     x_strides = (*front, *x.steps)
-    y_strides = strides(empty(what.output_shape, _BYTE, are_channels_adjacent(what.input_shape, x_strides)))
+    y_strides = dense_strides(what.output_shape, are_channels_adjacent(what.input_shape, x_strides))
     beside = None if residual is None else (*front, *residual.steps)
     run = prepare(what, x_strides, w.steps, y_strides, dtype_name(x), epilogue, beside)
     if run is None:
@@ -138,10 +138,6 @@ def ready_at(_: tuple, x: tuple, w: tuple, *geometry: Any) -> Ready | None:
     """
     forms = Form(*x), Form(*w)
     return ready(operation(forms[0].shape, forms[1].shape, *geometry), NOTHING, True, *forms, None, None)
-
-
-#: Of the library and the size in which strides count elements.
-_BYTE = np.empty(0, np.uint8)
 
 
 def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:

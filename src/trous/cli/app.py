@@ -9,6 +9,7 @@ import typer
 import trous
 from trous.cli.bench import bench
 from trous.cli.demo import demo
+from trous.cli.explain import explain
 from trous.cli.plan import plan
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(demo)
+app.command()(explain)
 app.command()(plan)
 
 

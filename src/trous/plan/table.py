@@ -31,7 +31,7 @@ def plan_table(plan: Plan) -> str:
           1     1  1 -> 0
       uneven overlap: 1 to 2 taps by phase
     """
-    lines = [f"Plan of {_count(plan.ndim, 'axis', 'axes')}, {_product(len(axis.taps) for axis in plan.axes)}: "]
+    lines = [f"Plan of {count(plan.ndim, 'axis', 'axes')}, {_product(len(axis.taps) for axis in plan.axes)}: "]
     lines[0] += _per_output(plan)
     for name, axis in _alike(plan.axes):
         lines += [f"{name}: {_steps(axis)}, output = {_size_rule(axis)}", *_phases(axis)]
@@ -58,10 +58,10 @@ def bound_table(bound: BoundPlan) -> str:
         executed = f"{axis.multiplications} of {nominal_multiplications(axis)} multiplications"
         lines.append(
             f"{name}: {axis.input_size} -> {axis.output_size}, {_steps(axis.plan)}, {executed}"
-            + (f", {dead} of {_count(len(axis.plan.taps), 'tap', 'taps')} dead" if dead else "")
+            + (f", {dead} of {count(len(axis.plan.taps), 'tap', 'taps')} dead" if dead else "")
         )
         header = ("phase", "kernel", "offset", "steps", "multiplications")
-        lines += _columns([header, *(_bound_row(axis, tap) for tap in _ends(axis.plan.taps, _LINES))])
+        lines += columns([header, *(_bound_row(axis, tap) for tap in _ends(axis.plan.taps, _LINES))])
     return "\n".join(lines)
 
 
@@ -75,7 +75,7 @@ def _phases(axis: AxisPlan) -> list[str]:
         taps = groups.get(phase, []) if phase is not None else []
         pairs = [f"{tap.kernel} -> {tap.offset}" if tap else "..." for tap in _ends(taps, _TAPS_IN_LINE)]
         rows.append(None if phase is None else (phase, len(taps), ", ".join(pairs) or "none"))
-    lines = _columns(rows, left=1)
+    lines = columns(rows, left=1)
     counts = sorted({len(taps) for taps in groups.values()})
     if len(counts) > 1:
         lines.append(f"  uneven overlap: {counts[0]} to {counts[-1]} taps by phase")
@@ -94,7 +94,7 @@ def _per_output(plan: Plan) -> str:
         for axis, by_phase in zip(plan.axes, counts, strict=True)
     )
     if least == most:
-        return f"{_count(most, 'multiplication', 'multiplications')} per output"
+        return f"{count(most, 'multiplication', 'multiplications')} per output"
     mean = prod(len(axis.taps) / axis.up for axis in plan.axes)
     return f"{least} to {most} multiplications per output, {mean:.4g} on average"
 
@@ -135,7 +135,7 @@ def _ends(items: Sequence[T], most: int) -> list[T | None]:
     return [*items[: most - 3], None, *items[-2:]]
 
 
-def _columns(rows: Iterable[Sequence[object] | None], left: int = 0) -> list[str]:
+def columns(rows: Iterable[Sequence[object] | None], left: int = 0) -> list[str]:
     """Right-aligned columns, the last `left` of them left-aligned; None is a gap in the list."""
     texts = [None if row is None else [str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*filter(None, texts), strict=True)]
@@ -150,7 +150,7 @@ def _columns(rows: Iterable[Sequence[object] | None], left: int = 0) -> list[str
     return lines
 
 
-def _count(number: int, one: str, many: str) -> str:
+def count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 

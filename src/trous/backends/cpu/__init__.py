@@ -12,6 +12,7 @@ from trous.arrays import device_name, dtype_name
 from trous.backends.operation import Operation
 
 _HOME = {
+    "account": "forward_pass",
     "forward": "forward_pass",
     "prelu": "finishing",
     "prepare": "forward_pass",
@@ -21,7 +22,7 @@ _HOME = {
     "threads": "run",
 }
 
-__all__ = ["available", "forward", "prelu", "prepare", "threads", "use", "weight_grad", "why_not"]
+__all__ = ["account", "available", "forward", "prelu", "prepare", "threads", "use", "weight_grad", "why_not"]
 
 
 def why_not(operation: Operation, x: Any) -> str | None:

@@ -143,9 +143,14 @@ class Layout:
 
     # Windows
 
-    @cached_property
+    @property
     def window(self) -> Window | None:
-        """The cheapest window that fits, by a count of cycles; None if none does."""
+        """The cheapest window that fits; None if none does."""
+        return self.windows[0][1] if self.windows else None
+
+    @cached_property
+    def windows(self) -> list[tuple[float, Window]]:
+        """The windows that fit, each with a count of cycles, cheapest first."""
         choices: list[tuple[float, int, Window]] = []
         for y in axis_windows(self.axes[1]):
             for x in axis_windows(self.axes[2]):
@@ -155,13 +160,12 @@ class Layout:
                     if self.along_positions and self.step and not self.merged:
                         window = replace(window, turned=True)
                         choices.append((self._cycles(window), len(choices), window))
-        return min(choices)[2] if choices else None
+        return [(cycles, window) for cycles, _, window in sorted(choices)]
 
     @property
     def cycles(self) -> float:
         """Processor time of the layer, roughly."""
-        assert self.window is not None
-        return self._cycles(self.window)
+        return self.windows[0][0]
 
     def _largest(self, y: AxisWindow, x: AxisWindow) -> Window | None:
         z = axis_windows(self.axes[0])[-1]

@@ -20,6 +20,7 @@ from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Strides, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.epilogue import NOTHING, Epilogue
+from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation
 from trous.plan import Tap
 
@@ -43,6 +44,23 @@ def why_not(operation: Operation, strides: Strides, element: str, target: Target
     if layout.cycles >= _vector_cycles(layout):
         return f"tiles would take {layout.cycles:.3g} cycles, vectors {_vector_cycles(layout):.3g}"
     return None
+
+
+def account(
+    operation: Operation, strides: Strides, element: str, target: Target, shape: amx_dense.Shape, bound: Bound
+) -> FamilyFacts:
+    """The windows of inputs, the next best, and what vectors would cost."""
+    layout = Layout(operation, strides)
+    ways = [Estimate(f"tiles, {window.way}", cycles) for cycles, window in layout.windows[:WAYS]]
+    tile = f"2 x {shape.tiles} tiles of {ROWS} x {ROWS} sums, {layout.k_width} input channels at a time"
+    cut: dict[str, int | tuple[int, ...]] = {
+        "window": (bound.number("rows_each"), bound.number("columns_each")),
+        "windows": bound.number("windows"),
+        "channel_blocks": bound.number("blocks") * operation.groups,
+        "blocks_in_item": bound.number("blocks_each"),
+    }
+    ways.append(Estimate("vectors instead of tiles", _vector_cycles(layout)))
+    return FamilyFacts(tile, cut, tuple(ways), "cycles of a core")
 
 
 def _vector_cycles(layout: Layout) -> float:

@@ -28,6 +28,13 @@ class Window:
     axes: tuple[AxisWindow, AxisWindow, AxisWindow]
 
     @property
+    def way(self) -> str:
+        """In words."""
+        turned = ", channels turned to be neighbours" if self.turned else ""
+        planes = "x".join(str(len(axis.origins)) for axis in self.axes)
+        return f"windows of {self.rows}x{self.columns} steps, planes {planes}{turned}"
+
+    @property
     def on_lines(self) -> bool:
         """Whether every tap finds the first of 16 steps on a cache line's first place, steps being four bytes."""
         y, x = ([steps for _, steps in axis.places.values()] for axis in self.axes[1:])

@@ -122,22 +122,41 @@ class Cut:
             share *= _alive(*self.work.axes[axis - 1], self.work.steps[axis], steps)
         return share
 
+    @property
+    def way(self) -> str:
+        """In words."""
+        stretches = prod(len(found) for found, _ in self.axes)
+        box = "x".join(map(str, self.tile))
+        return f"boxes of {box}, {self.tiles_per_block} of {self.work.channel_tiles} channel tiles" + (
+            f", windows in {stretches} pieces" if stretches > 1 else ""
+        )
+
     @cached_property
     def cost(self) -> float:
-        work, shape = self.work, self.work.shape
-        multiplied = self.span * work.taps * self.alive * self.tiles_per_block * shape.channels
-        rows = self.rows
+        return self.multiplying + self.copying + self.packing
+
+    @cached_property
+    def multiplying(self) -> float:
+        work, block = self.work, self.tiles_per_block * self.work.shape.channels
+        return self.rounds * self.span * work.taps * self.alive * block * work.window_channels * work.chunks
+
+    @cached_property
+    def copying(self) -> float:
         # Along channels a row is started once, not once a channel.
-        start = ROW * shape.lanes if shape.positions_along_vectors else 0
-        copied = rows * (self.length[3] * COPY + start)
-        channels = work.window_channels * work.chunks
-        each = (multiplied + copied) * channels
-        packed = self.panels * work.chunks * PACK
-        rounds = ceil(self.items / items_wanted(1))
-        if self.panels_kept:
-            # Every core packs the blocks that it works on.
-            return rounds * each + packed * max(1.0, self.blocks / items_wanted(1))
-        return rounds * (each + packed)
+        start = ROW * self.work.shape.lanes if self.work.shape.positions_along_vectors else 0
+        row = self.length[3] * COPY + start
+        return self.rounds * self.rows * row * self.work.window_channels * self.work.chunks
+
+    @cached_property
+    def packing(self) -> float:
+        # Every core packs the blocks that it works on, kept ones once.
+        times = max(1.0, self.blocks / items_wanted(1)) if self.panels_kept else self.rounds
+        return self.panels * self.work.chunks * PACK * times
+
+    @cached_property
+    def rounds(self) -> int:
+        """Items that the busiest core works on."""
+        return ceil(self.items / items_wanted(1))
 
     @cached_property
     def plane(self) -> int:
@@ -230,10 +249,10 @@ def _in_order(axis: tuple[list[Stretch], dict[int, Place]]) -> tuple[list[Stretc
 
 def best_cut(work: Work) -> Cut:
     """The cheapest of a few dozen ways."""
-    return min(_cuts(work), key=lambda cut: cut.cost)
+    return min(cuts(work), key=lambda cut: cut.cost)
 
 
-def _cuts(work: Work) -> Iterator[Cut]:
+def cuts(work: Work) -> Iterator[Cut]:
     item = BYTES[work.shape.element]
     fitting = max(1, WEIGHT_BYTES // (work.panel * work.chunks * item))
     one = max(1, WEIGHT_BYTES // (work.panel * item))

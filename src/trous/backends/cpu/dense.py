@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from math import ceil, prod
 
 import numpy as np
 
 from trous.backends.cpu import gemm
 from trous.backends.cpu.activations import slope_bits
-from trous.backends.cpu.cut import Cut, Work, best_cut
+from trous.backends.cpu.cut import Cut, Work, best_cut, cuts
 from trous.backends.cpu.ir import BYTES, LINE
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, scratch_parts
@@ -18,7 +19,9 @@ from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import near
 from trous.backends.cpu.windows import ROW, STRETCH
 from trous.backends.epilogue import NOTHING, Epilogue
+from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation
+from trous.plan.table import count
 
 #: Products for each output (taps times channels) in a chunk of a long reduction, so that what a register tile reads
 #: stays in the first-level cache: with positions along the vectors, and with channels, where inputs are single numbers.
@@ -46,6 +49,86 @@ def bind(
     checked: bool,
     epilogue: Epilogue = NOTHING,
 ) -> tuple[gemm.Shape, Bound]:
+    layout = _layout(operation, strides, element, target, checked, epilogue)
+    fold, taps, by_phase, chunks = layout.fold, layout.taps, layout.by_phase, layout.chunks
+    shape, per_group = layout.work.shape, operation.out_channels // operation.groups
+    cut = best_cut(layout.work)
+    numbers = sides(taps, operation) | {
+        "groups_per_input": per_group if fold else 1,
+        "chunks": len(chunks),
+        "phases": len(by_phase) // shape.interleaved,
+        "panel": layout.work.panel,
+        "out_channels": layout.out_channels,
+        "lane_extent": int(fold),
+        "batch": operation.batch,
+        "slope": slope_bits(epilogue.slope),
+        "large": int(prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES),
+    }
+    numbers |= cut.numbers() | _strides_of_roles(numbers, strides, fold, per_group)
+    numbers["w_run"] = prod(operation.kernel)
+    del numbers["w_out"]
+    tables = {
+        "stretches": table(cut.stretches, STRETCH),
+        "chunk_list": table([chunk[:3] for chunk in chunks], gemm.CHUNK),
+        "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
+    }
+    tables["entries"], tables["entry_at"] = _entry_tables(taps, by_phase, chunks, layout.part_of_slot, cut)
+    item = BYTES[element]
+    lengths = {
+        "weights": (cut.weights, item),
+        "inputs": (cut.window, item),
+        "sums": (cut.sums, item),
+        "rows": (cut.rows * ROW, 8),
+        "pairs": ((max(1, *map(len, by_phase)) + 1) * gemm.PAIR, 8),
+        "columns": (layout.chunk_channels * (numbers["w_run"] if shape.weights == "taps" else 1), 8),
+    }
+    scratch, places = scratch_parts(lengths)
+    return shape, Bound.of(gemm.FIELDS, numbers | places, tables, cut.items, scratch)
+
+
+def account(
+    operation: Operation, strides: Strides, element: str, target: Target, shape: gemm.Shape, bound: Bound
+) -> FamilyFacts:
+    """The cut that is taken, and what the model says of it and of the next best."""
+    work = _layout(operation, strides, element, target, shape.checked, shape.epilogue).work
+    cut = best_cut(work)
+    ways: dict[str, Estimate] = {}
+    for other in sorted(cuts(work), key=lambda one: one.cost):
+        parts = {"multiplying": other.multiplying, "copying": other.copying, "packing": other.packing}
+        ways.setdefault(other.way, Estimate(other.way, other.cost, parts))
+    if shape.positions_along_vectors:
+        rows, lanes = count(shape.rows, "channel", "channels"), "positions"
+    else:
+        rows = count(shape.rows, "position", "positions")
+        lanes = "phases" if bound.number("lane_extent") else "channels"
+    tile = f"{rows} x {count(shape.vectors, 'vector', 'vectors')} of {shape.lanes} {lanes}"
+    found: dict[str, int | tuple[int, ...]] = {
+        "box": cut.tile,
+        "boxes": cut.boxes,
+        "channel_blocks": cut.blocks,
+        "block_channels": cut.tiles_per_block * shape.channels,
+        "chunks": work.chunks,
+    }
+    return FamilyFacts(tile, found, tuple(islice(ways.values(), WAYS)), "multiply-adds of the busiest core")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A problem before it is cut."""
+
+    fold: bool  #: phases of the last axis in the place of channels
+    out_channels: int  #: of a group, or phases in their place
+    taps: Taps
+    by_phase: list[list[Entry]]
+    chunks: list[tuple[int, int, int, int]]  #: see `_chunks`
+    part_of_slot: list[int]
+    chunk_channels: int
+    work: Work
+
+
+def _layout(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
+) -> _Layout:
     lanes = target.lanes(BYTES[element])
     fold = _wants_fold(operation, strides, lanes)
     groups = operation.groups
@@ -88,38 +171,7 @@ def bind(
         window_channels=kept_channels if shape.positions_along_vectors else shape.channel_pitch,
         panel=panel,
     )
-    cut = best_cut(work)
-    numbers = sides(taps, operation) | {
-        "groups_per_input": per_group if fold else 1,
-        "chunks": len(chunks),
-        "phases": len(by_phase) // shape.interleaved,
-        "panel": panel,
-        "out_channels": out_channels,
-        "lane_extent": int(fold),
-        "batch": operation.batch,
-        "slope": slope_bits(epilogue.slope),
-        "large": int(prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES),
-    }
-    numbers |= cut.numbers() | _strides_of_roles(numbers, strides, fold, per_group)
-    numbers["w_run"] = prod(operation.kernel)
-    del numbers["w_out"]
-    tables = {
-        "stretches": table(cut.stretches, STRETCH),
-        "chunk_list": table([chunk[:3] for chunk in chunks], gemm.CHUNK),
-        "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
-    }
-    tables["entries"], tables["entry_at"] = _entry_tables(taps, by_phase, chunks, part_of_slot, cut)
-    item = BYTES[element]
-    lengths = {
-        "weights": (cut.weights, item),
-        "inputs": (cut.window, item),
-        "sums": (cut.sums, item),
-        "rows": (cut.rows * ROW, 8),
-        "pairs": ((most + 1) * gemm.PAIR, 8),
-        "columns": (chunk_channels * (numbers["w_run"] if shape.weights == "taps" else 1), 8),
-    }
-    scratch, places = scratch_parts(lengths)
-    return shape, Bound.of(gemm.FIELDS, numbers | places, tables, cut.items, scratch)
+    return _Layout(fold, out_channels, taps, by_phase, chunks, part_of_slot, chunk_channels, work)
 
 
 def _strides_of_roles(numbers: dict[str, int], strides: Strides, fold: bool, per_group: int) -> dict[str, int]:

@@ -22,16 +22,13 @@ from trous.backends.cpu import (
     strip_plan,
     strips,
 )
-from trous.backends.cpu.narrow import STORED
-from trous.backends.cpu.run import Bound, Prepared
+from trous.backends.cpu.narrow import STORED, summed_in
+from trous.backends.cpu.run import Bound, Prepared, threads_used
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
 from trous.backends.epilogue import NOTHING, Epilogue
+from trous.backends.facts import FamilyFacts, KernelFacts
 from trous.backends.operation import Operation
-
-#: Families whose kernels finish sums as they store them (`activations.Finish`): their `bind` takes the epilogue last.
-#: Over the output of the others it is a pass of its own.
-FUSING: frozenset[ModuleType] = frozenset({amx_dense, channelwise, gemm, strips})
 
 
 def forward(
@@ -78,15 +75,10 @@ def _prepared(
     epilogue: Epilogue,
     residual: tuple[int, ...] | None,
 ) -> Callable[..., None] | None:
-    # A residual is read where its output is written, if both lie in memory alike.
-    alike = residual is None or all(
-        n == 1 or a == b for n, a, b in zip(operation.output_shape, residual, strides.y, strict=True)
-    )
-    fused = epilogue if alike else NOTHING
-    family, shape, bound = _choice(operation, strides, element, target, checked, fused)
-    done = fused if family in FUSING else NOTHING
+    done = _in_the_same_pass(operation, strides, epilogue, residual)
     if done != epilogue and element in STORED:
         return None
+    family, _, shape, bound = _choice(operation, strides, element, target, checked, done)
     layouts = {
         "x": (operation.input_shape, strides.x),
         "w": (operation.weight_shape, strides.w),
@@ -95,7 +87,7 @@ def _prepared(
     }
     if done.residual:
         layouts["residual"] = layouts["y"]
-    kernel = engine.function(shape.name, target, lambda: family.build(shape))
+    kernel = engine.function(shape.name, target, lambda: family.kernel.build(shape))
     run = Prepared.of(kernel, bound, layouts, operation.multiplications, checked)
     if done == epilogue:
         return run
@@ -109,34 +101,82 @@ def _prepared(
     return run_and_finish
 
 
+def _in_the_same_pass(
+    operation: Operation, strides: Strides, epilogue: Epilogue, residual: tuple[int, ...] | None
+) -> Epilogue:
+    """What a kernel works in: a residual is read where its output is written, if both lie in memory alike."""
+    alike = residual is None or all(
+        n == 1 or a == b for n, a, b in zip(operation.output_shape, residual, strides.y, strict=True)
+    )
+    return epilogue if alike else NOTHING
+
+
 def kernel_for(operation: Operation, strides: Strides, element: str) -> str:
     """Name of the kernel that a forward pass takes."""
-    return str(_choice(operation, strides, element, current(), False, NOTHING)[1].name)
+    return str(_choice(operation, strides, element, current(), False, NOTHING).shape.name)
+
+
+def account(
+    operation: Operation,
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    y: tuple[int, ...],
+    element: str,
+    epilogue: Epilogue,
+    residual: tuple[int, ...] | None,
+) -> KernelFacts:
+    """What `forward` takes for arrays of these strides, and why. Nothing is compiled."""
+    strides, target = Strides.within(operation, x, w, y), current()
+    done = _in_the_same_pass(operation, strides, epilogue, residual)
+    where = "in the same pass" if epilogue else ""
+    if done != epilogue:
+        where = "a pass of its own, since residual and output lie in memory differently"
+        if element in STORED:
+            where, element = f"{where}; all arrays widened before", summed_in(element)
+    family, refusals, shape, bound = _choice(operation, strides, element, target, False, done)
+    return KernelFacts(
+        family=_name(family.kernel),
+        refusals=tuple(refusals),
+        name=shape.name,
+        instruction_set=target.name,
+        sums_in=summed_in(element),
+        epilogue=where,
+        items=bound.items,
+        threads=threads_used(operation.multiplications, bound.items),
+        kept=bound.kept(),
+        facts=family.account(operation, strides, element, target, shape, bound),
+    )
+
+
+class _Choice(NamedTuple):
+    family: Family
+    refusals: list[str]  #: of the families asked before
+    shape: Any  #: what to compile
+    bound: Bound
 
 
 def _choice(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
-) -> tuple[ModuleType, Any, Bound]:
-    """The family of kernels that suits, the shape to compile and the rest bound."""
-    (kernel, _, bind), _ = _family(operation, strides, element, target)
-    arguments = (operation, strides, element, target, checked)
-    return kernel, *(bind(*arguments, epilogue) if kernel in FUSING else bind(*arguments))
+) -> _Choice:
+    family, refusals = _family(operation, strides, element, target)
+    return _Choice(family, refusals, *family.bind(operation, strides, element, target, checked, epilogue))
 
 
 class Family(NamedTuple):
-    """A family of kernels, what says why it does not suit a problem, and what binds one."""
+    """A family of kernels, what says why it does not suit a problem, what binds one, and what tells about it."""
 
     kernel: ModuleType
     why_not: Callable[[Operation, Strides, str, Target], str | None]
     bind: Callable[..., tuple[Any, Bound]]
+    account: Callable[..., FamilyFacts]
 
 
 #: In the order in which they are asked: matrix tiles where they pay; dense, unless groups have few output channels.
 FAMILIES = (
-    Family(amx_dense, amx_pass.why_not, amx_pass.bind),
-    Family(strips, strip_plan.why_not, strip_plan.bind),
-    Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise),
-    Family(gemm, dense.why_not, dense.bind),
+    Family(amx_dense, amx_pass.why_not, amx_pass.bind, amx_pass.account),
+    Family(strips, strip_plan.why_not, strip_plan.bind, strip_plan.account),
+    Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise, rows.account_channelwise),
+    Family(gemm, dense.why_not, dense.bind, dense.account),
 )
 
 

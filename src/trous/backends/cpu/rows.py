@@ -15,7 +15,9 @@ from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import SLOT
 from trous.backends.epilogue import Epilogue
+from trous.backends.facts import FamilyFacts
 from trous.backends.operation import Operation
+from trous.plan.table import count
 
 #: Output channels of a group up to which all groups are computed side by side.
 CHANNELS = 4
@@ -82,6 +84,20 @@ def bind_channelwise(
     tables["w_lanes"] = group * numbers["w_group"] + inner * numbers["w_out"]
     items = operation.batch * parts["column_parts"] * parts["row_parts"] * parts["plane_parts"]
     return shape, Bound.of(channelwise.FIELDS, numbers | places, tables, items, scratch)
+
+
+def account_channelwise(
+    operation: Operation, strides: Strides, element: str, target: Target, shape: channelwise.Shape, bound: Bound
+) -> FamilyFacts:
+    """The pieces of rows; no model compares them with others."""
+    positions = count(shape.positions, "position", "positions")
+    tile = f"{positions} x {count(shape.vectors, 'vector', 'vectors')} of {shape.lanes} channels"
+    cut: dict[str, int | tuple[int, ...]] = {
+        "piece": tuple(bound.number(f"{name}_each") for name in ("planes", "rows", "columns")),
+        "pieces": tuple(bound.number(f"{name}_parts") for name in ("plane", "row", "column")),
+        "channel_blocks": bound.number("blocks"),
+    }
+    return FamilyFacts(tile, cut)
 
 
 def _parts(taps: Taps, operation: Operation, positions: int, item: int) -> dict[str, int]:

@@ -39,6 +39,16 @@ class Bound:
         addresses = {name: table.ctypes.data for name, table in tables.items()}
         return cls(fields, fields.pack(numbers | addresses), tables, items, scratch)
 
+    def number(self, name: str) -> int:
+        """A number of the header."""
+        return int(self.header[self.fields.place[name]])
+
+    def kept(self) -> dict[str, int]:
+        """Bytes of the scratch by what they hold."""
+        starts = {name: self.number(f"{name}_at") for name in self.fields.scratch}
+        ends = [*sorted(starts.values()), self.scratch]
+        return {name: next(end for end in ends if end > at) - at for name, at in starts.items()}
+
 
 #: Up to so many multiply-adds a call stays on one thread. To share it costs some 5 microseconds, and 30 more pass until
 #: a worker that sleeps is awake; this is 25 microseconds of work for a dense kernel and several times that for others.
@@ -56,6 +66,11 @@ def thread_count() -> int:
     if named := os.environ.get("OMP_NUM_THREADS"):
         return _number("OMP_NUM_THREADS", named.split(",")[0])  # a list is one number for each level of nesting
     return _cores()
+
+
+def threads_used(multiplications: int, items: int) -> int:
+    """How many a call uses that has so much to do."""
+    return min(thread_count(), items) if multiplications > SMALL else 1
 
 
 def _number(name: str, value: str) -> int:
@@ -147,7 +162,7 @@ class Prepared:
     def __call__(self, x: int, w: int, bias: int, residual: int, y: int) -> None:
         """Run on the arrays at these addresses; 0 for none."""
         items, size, bias = self.bound.items, self.bound.scratch, bias or self.no_bias
-        if self.multiplications > SMALL and (threads := min(thread_count(), items)) > 1:
+        if (threads := threads_used(self.multiplications, items)) > 1:
             team = pool(threads)
             scratch = _scratch(size * team.size)
             team.run(self.code, self.header, scratch, size, (x, w, bias, residual, y), items, threads)

@@ -17,8 +17,10 @@ from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import NEAR
 from trous.backends.epilogue import Epilogue
+from trous.backends.facts import Estimate, FamilyFacts
 from trous.backends.operation import Operation
 from trous.plan import BoundAxis
+from trous.plan.table import count
 
 #: Most bytes of staged inputs; those that stay in the first-level cache.
 STAGED, FIRST_LEVEL = 3 << 18, 1 << 15
@@ -213,6 +215,27 @@ def bind(
     for unread in ("up_x", "y_x", "w_out"):
         del numbers[unread]
     return shape, Bound.of(strips.FIELDS, numbers, tables, items, scratch)
+
+
+def account(
+    operation: Operation, strides: Strides, element: str, target: Target, shape: strips.Shape, bound: Bound
+) -> FamilyFacts:
+    """The tile and strips that the model finds cheapest."""
+    chosen = choice(operation, strides, element, target)
+    assert chosen is not None, "asked only where it fits"
+    copying = operation.batch * operation.groups * chosen.cut.cycles
+    numbers = {"channel": shape.outs, "row": shape.rows, "phase": shape.phases, "vector": shape.vectors}
+    tile = " x ".join(count(number, name, f"{name}s") for name, number in numbers.items())
+    cut: dict[str, int | tuple[int, ...]] = {
+        "strip": (chosen.cut.z, chosen.cut.y, chosen.cut.x * shape.lanes),
+        "strips": tuple(bound.number(f"strips_{axis}") for axis in "zyx"),
+        "maps": operation.batch * operation.groups,
+        "channel_tiles": bound.number("out_tiles"),
+        "passes": bound.number("passes"),
+    }
+    parts = {"multiplying": chosen.cycles - copying, "copying": copying}
+    estimate = Estimate("the cheapest tile and strips", chosen.cycles, parts)
+    return FamilyFacts(f"{tile} of {shape.lanes} positions", cut, (estimate,), "cycles of a core")
 
 
 def _tables(
