@@ -34,7 +34,7 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["demo", "--help"], ["plan", "-h"], ["bench", "--help"], ["bench", "layers", "-h"]]
+    "arguments", [["--help"], ["demo", "--help"], ["plan", "-h"], ["explain", "-h"], ["bench", "--help"], ["bench", "layers", "-h"]]
 )
 def test_help_has_examples(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -58,6 +58,13 @@ def test_plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr().out
     assert "(1, 2, 8) -> (1, 3, 17), 144 multiplications" in printed
     assert str(trous.ConvTranspose(3, stride=2).plan()) in printed
+
+
+def test_explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "conv_transpose,c20-30,x8x40,k3x3,s2"
+    for option, last in (([], False), (["--channels-last"], True)):
+        assert run("explain", text, *option, monkeypatch=monkeypatch) == 0
+        assert capsys.readouterr().out == f"{trous.explain(text, channels_last=last)}\n"
 
 
 def test_demo(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
