@@ -142,7 +142,7 @@ def test_a_call_and_the_problem_are_explained_alike(library: str) -> None:
 
 
 def test_channels_last_is_seen_in_strides_said_by_word_and_by_keyword() -> None:
-    text = "conv,c64-64,x20x20,k3x3,p1"
+    text = "conv,c60-60,x20x20,k3x3,p1"
     x, w = arrays_of(Problem.parse(text), "torch")
     seen = trous.explain(trous.conv, x.to(memory_format=torch.channels_last), w, padding=1)
     by_word, by_keyword = trous.explain(text + ",last"), trous.explain(text, channels_last=True)

@@ -34,7 +34,8 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["demo", "--help"], ["plan", "-h"], ["explain", "-h"], ["bench", "--help"], ["bench", "layers", "-h"]]
+    "arguments",
+    [["--help"], ["demo", "--help"], ["plan", "-h"], ["explain", "-h"], ["bench", "--help"], ["bench", "layers", "-h"]],
 )
 def test_help_has_examples(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
