@@ -8,6 +8,7 @@ import pkgutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 import trous
@@ -33,8 +34,9 @@ def test_examples_of_the_docstrings() -> None:
     assert attempted > 15
 
 
-def test_examples_of_the_page_on_epilogues() -> None:
-    page = Path(__file__).parents[1] / "docs" / "epilogues.md"
+@pytest.mark.parametrize("name", ["choosing", "epilogues"])
+def test_examples_of_a_page(name: str) -> None:
+    page = Path(__file__).parents[1] / "docs" / f"{name}.md"
     failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")
     assert attempted > 3
     assert failed == 0
