@@ -133,30 +133,24 @@ class Cut:
 
     @cached_property
     def cost(self) -> float:
-        return self.multiplying + self.copying + self.packing
+        return sum(self.costs.values())
 
-    @cached_property
-    def multiplying(self) -> float:
-        work, block = self.work, self.tiles_per_block * self.work.shape.channels
-        return self.rounds * self.span * work.taps * self.alive * block * work.window_channels * work.chunks
-
-    @cached_property
-    def copying(self) -> float:
+    @property
+    def costs(self) -> dict[str, float]:
+        """The cost by what it is for."""
+        work, shape, cores = self.work, self.work.shape, items_wanted(1)
+        rounds = ceil(self.items / cores)  # of the busiest core
+        channels = work.window_channels * work.chunks
+        block = self.tiles_per_block * shape.channels
         # Along channels a row is started once, not once a channel.
-        start = ROW * self.work.shape.lanes if self.work.shape.positions_along_vectors else 0
-        row = self.length[3] * COPY + start
-        return self.rounds * self.rows * row * self.work.window_channels * self.work.chunks
-
-    @cached_property
-    def packing(self) -> float:
-        # Every core packs the blocks that it works on, kept ones once.
-        times = max(1.0, self.blocks / items_wanted(1)) if self.panels_kept else self.rounds
-        return self.panels * self.work.chunks * PACK * times
-
-    @cached_property
-    def rounds(self) -> int:
-        """Items that the busiest core works on."""
-        return ceil(self.items / items_wanted(1))
+        start = ROW * shape.lanes if shape.positions_along_vectors else 0
+        # Every core packs the blocks that it works on, once if they are kept.
+        times = max(1.0, self.blocks / cores) if self.panels_kept else rounds
+        return {
+            "multiplying": rounds * self.span * work.taps * self.alive * block * channels,
+            "copying": rounds * self.rows * (self.length[3] * COPY + start) * channels,
+            "packing": self.panels * work.chunks * PACK * times,
+        }
 
     @cached_property
     def plane(self) -> int:

@@ -94,8 +94,7 @@ def account(
     cut = best_cut(work)
     ways: dict[str, Estimate] = {}
     for other in sorted(cuts(work), key=lambda one: one.cost):
-        parts = {"multiplying": other.multiplying, "copying": other.copying, "packing": other.packing}
-        ways.setdefault(other.way, Estimate(other.way, other.cost, parts))
+        ways.setdefault(other.way, Estimate(other.way, other.cost, other.costs))
     if shape.positions_along_vectors:
         rows, lanes = count(shape.rows, "channel", "channels"), "positions"
     else:
