@@ -90,7 +90,10 @@ def test_what_is_kept_is_what_a_thread_is_asked_for(text: str) -> None:
 def test_the_way_taken_is_the_cheapest_and_its_parts_add_up(text: str) -> None:
     facts = trous.explain(text).kernel.facts
     costs = [estimate.cost for estimate in facts.estimates]
-    assert costs == sorted(costs)
+    if FAMILIES[text][0] == "strips":  # whose tile is the best for large sizes, and the same for all
+        assert facts.register_tile.startswith(facts.estimates[0].way.partition(",")[0])
+    else:
+        assert costs == sorted(costs)
     assert bool(costs) == bool(facts.unit) == (FAMILIES[text][0] != "channelwise")
     for estimate in facts.estimates:
         assert sum(estimate.parts.values()) == pytest.approx(estimate.cost)

@@ -69,7 +69,7 @@ def thread_count() -> int:
 
 
 def threads_used(multiplications: int, items: int) -> int:
-    """How many a call uses that has so much to do."""
+    """How many a call uses that has so much to do: what `Prepared` finds in place, where small calls would notice."""
     return min(thread_count(), items) if multiplications > SMALL else 1
 
 
@@ -162,7 +162,7 @@ class Prepared:
     def __call__(self, x: int, w: int, bias: int, residual: int, y: int) -> None:
         """Run on the arrays at these addresses; 0 for none."""
         items, size, bias = self.bound.items, self.bound.scratch, bias or self.no_bias
-        if (threads := threads_used(self.multiplications, items)) > 1:
+        if self.multiplications > SMALL and (threads := min(thread_count(), items)) > 1:
             team = pool(threads)
             scratch = _scratch(size * team.size)
             team.run(self.code, self.header, scratch, size, (x, w, bias, residual, y), items, threads)

@@ -12,12 +12,12 @@ from trous.backends.cpu import strips
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
-from trous.backends.cpu.strip_tiles import Columns, Pass, Tile, choose, columns, cycles
+from trous.backends.cpu.strip_tiles import Columns, Pass, Tile, by_cost, choose, columns, cycles
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.tiles import NEAR
 from trous.backends.epilogue import Epilogue
-from trous.backends.facts import Estimate, FamilyFacts
+from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation
 from trous.plan import BoundAxis
 from trous.plan.table import count
@@ -84,6 +84,19 @@ def why_not(operation: Operation, strides: Strides, element: str, target: Target
 @lru_cache(maxsize=256)
 def choice(operation: Operation, strides: Strides, element: str, target: Target) -> Choice | None:
     """The cheapest tile and strips; None where no strip fits the cache or no tile the registers."""
+    tile = choose(*_asked(operation, strides, target))
+    return None if tile is None else _with(tile, operation, strides, element, target)
+
+
+def _asked(operation: Operation, strides: Strides, target: Target) -> tuple:
+    """The arguments of `choose`."""
+    ins, outs = operation.in_channels // operation.groups, operation.out_channels // operation.groups
+    axes = tuple(axis.plan for axis in Taps(operation, strides, fold=False, lanes=outs).axes)
+    return axes, ins, outs, target, strides.y[-1] != 1
+
+
+def _with(tile: Tile, operation: Operation, strides: Strides, element: str, target: Target) -> Choice | None:
+    """The cheapest strips for a tile; None where none fits the cache."""
     ins, outs = operation.in_channels // operation.groups, operation.out_channels // operation.groups
     taps = Taps(operation, strides, fold=False, lanes=outs)
     lanes, step = target.lanes(BYTES[element]), taps.axes[2].plan.down
@@ -92,10 +105,7 @@ def choice(operation: Operation, strides: Strides, element: str, target: Target)
         kind = "columns"
     elif strides.x[1] == 1 and ins > GATHERED:
         kind = "channels"
-    axes = tuple(axis.plan for axis in taps.axes)
-    tile, across = choose(axes, ins, outs, target, whole=strides.y[-1] != 1), columns(axes[2])
-    if tile is None:
-        return None
+    across = columns(taps.axes[2].plan)
     channels = ceil(ins / lanes) * lanes if kind == "channels" else ins
     maps = operation.batch * operation.groups
     cut = _cut(taps.axes, tile, channels, lanes, BYTES[element], ceil(items_wanted(ITEMS) / max(maps, 1)))
@@ -220,22 +230,32 @@ def bind(
 def account(
     operation: Operation, strides: Strides, element: str, target: Target, shape: strips.Shape, bound: Bound
 ) -> FamilyFacts:
-    """The tile and strips that the model finds cheapest."""
-    chosen = choice(operation, strides, element, target)
-    assert chosen is not None, "asked only where it fits"
-    copying = operation.batch * operation.groups * chosen.cut.cycles
-    numbers = {"channel": shape.outs, "row": shape.rows, "phase": shape.phases, "vector": shape.vectors}
-    tile = " x ".join(count(number, name, f"{name}s") for name, number in numbers.items())
-    cut: dict[str, int | tuple[int, ...]] = {
-        "strip": (chosen.cut.z, chosen.cut.y, chosen.cut.x * shape.lanes),
+    """The tile and strips that are taken, and what the next best tiles would cost at these sizes."""
+    tiles = by_cost(*_asked(operation, strides, target))[:WAYS]
+    choices = [found for tile in tiles if (found := _with(tile, operation, strides, element, target)) is not None]
+    maps, cut = operation.batch * operation.groups, choices[0].cut
+    estimates = []
+    for one in choices:
+        copying = maps * one.cut.cycles
+        parts = {"multiplying": one.cycles - copying, "copying": copying}
+        strip = f"{one.cut.z}x{one.cut.y}x{one.cut.x * shape.lanes}"
+        passes = count(len(one.tile.passes), "pass", "passes")
+        way = f"{_words(one.tile, shape.phases)}, {passes}, strips of {strip}"
+        estimates.append(Estimate(way, one.cycles, parts))
+    facts: dict[str, int | tuple[int, ...]] = {
+        "strip": (cut.z, cut.y, cut.x * shape.lanes),
         "strips": tuple(bound.number(f"strips_{axis}") for axis in "zyx"),
-        "maps": operation.batch * operation.groups,
+        "maps": maps,
         "channel_tiles": bound.number("out_tiles"),
         "passes": bound.number("passes"),
     }
-    parts = {"multiplying": chosen.cycles - copying, "copying": copying}
-    estimate = Estimate("the cheapest tile and strips", chosen.cycles, parts)
-    return FamilyFacts(f"{tile} of {shape.lanes} positions", cut, (estimate,), "cycles of a core")
+    tile = f"{_words(choices[0].tile, shape.phases)} of {shape.lanes} positions"
+    return FamilyFacts(tile, facts, tuple(estimates), "cycles of a core")
+
+
+def _words(tile: Tile, phases: int) -> str:
+    numbers = {"channel": tile.outs, "row": len(tile.passes[0].rows), "phase": phases, "vector": tile.vectors}
+    return " x ".join(count(number, name, f"{name}s") for name, number in numbers.items())
 
 
 def _tables(

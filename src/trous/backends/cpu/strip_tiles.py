@@ -89,9 +89,14 @@ def choose(axes: tuple[AxisPlan, ...], channels: int, outs: int, target: Target,
 
     `whole` keeps the output channels of a group in one tile.
     """
+    return next(iter(by_cost(axes, channels, outs, target, whole)), None)
+
+
+def by_cost(axes: tuple[AxisPlan, ...], channels: int, outs: int, target: Target, whole: bool) -> list[Tile]:
+    """The tiles that `choose` compares, the one that costs least for each output first."""
     z, y, x = axes
     across = columns(x)
-    best: tuple[float, Tile] | None = None
+    found: list[tuple[float, Tile]] = []
     for height, spacing, passes in _walks(phase_taps(z), phase_taps(y), y.down):
         for share in (outs,) if whole else (n for n in range(outs, 0, -1) if outs % n == 0):
             for vectors in range(1, VECTORS + 1):
@@ -99,10 +104,9 @@ def choose(axes: tuple[AxisPlan, ...], channels: int, outs: int, target: Target,
                 if sums + vectors > target.registers - 2:
                     break
                 tile = Tile(height, spacing, vectors, share, passes)
-                cost = cycles(tile, across, channels) / (height * vectors * share)
-                if (_code(tile, across) <= CODE or best is None) and (best is None or cost < best[0]):
-                    best = cost, tile
-    return None if best is None else best[1]
+                if not found or _code(tile, across) <= CODE:
+                    found.append((cycles(tile, across, channels) / (height * vectors * share), tile))
+    return [tile for _, tile in sorted(found, key=lambda one: one[0])]
 
 
 @lru_cache(maxsize=256)
