@@ -82,8 +82,7 @@ class Explanation:
             (f"{e.cost:.3g}", *(f"{e.parts[name]:.3g}" if name in e.parts else "" for name in names), e.way)
             for e in facts.estimates
         ]
-        taken = ", the first is taken" if len(rows) > 1 else ""
-        return [f"  estimated {facts.unit}{taken}", *columns([("cost", *names, "way"), *rows], left=1)]
+        return [f"  estimated {facts.unit}; the first way is taken", *columns([("cost", *names, "way"), *rows], left=1)]
 
 
 def _sizes(number: int | tuple[int, ...]) -> str:
@@ -99,6 +98,7 @@ def explain(
         what: `trous.conv`, `trous.conv_transpose` or a function of `trous.functional`; or a problem as one word
             (`trous plan --help` has its fields).
         arguments, named: those of the function. Tensors on torch's meta device stand for tensors on the CPU.
+            torch.autocast is not looked at: under it, give tensors of its dtype.
         channels_last: of a problem: x and the output are channels-last, as the field `last` says too.
 
     Raises:

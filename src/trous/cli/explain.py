@@ -9,7 +9,9 @@ import typer
 
 def explain(
     problem: Annotated[str, typer.Argument(help="A layer with its sizes, as one word.", show_default=False)],
-    channels_last: Annotated[bool, typer.Option(help="Input and output in channels-last memory.")] = False,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Input and output in channels-last memory.")
+    ] = False,
 ) -> None:
     """Print which back-end and kernel a layer would take, why, and how the work would be cut.
 

@@ -250,7 +250,7 @@ def account(
         "passes": bound.number("passes"),
     }
     tile = f"{_words(choices[0].tile, shape.phases)} of {shape.lanes} positions"
-    return FamilyFacts(tile, facts, tuple(estimates), "cycles of a core")
+    return FamilyFacts(tile, facts, tuple(estimates), "cycles of a core, the tile being one for all sizes")
 
 
 def _words(tile: Tile, phases: int) -> str:
