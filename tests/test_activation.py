@@ -22,6 +22,12 @@ PROBLEMS = (*HAND_PICKED[::3], *random_problems(6, 10))
 EXACT = (("relu", torch.relu), (("leaky_relu", 0.25), lambda a: torch.nn.functional.leaky_relu(a, 0.25)))
 ACTIVATIONS = (*EXACT, ("leaky_relu", torch.nn.functional.leaky_relu), ("tanh", torch.tanh), ("sigmoid", torch.sigmoid))
 
+
+def name_of(part: Any) -> str:
+    """Of an activation or of torch's function: what two processes agree on."""
+    return getattr(part, "__name__", str(part))
+
+
 SMALL = ("conv,n2,c2-2,x5,k3,s2,p1,g2,f64,bias", "conv_transpose,c2-1,x2x3,k2,s2x1,f64,bias")
 
 
@@ -53,7 +59,7 @@ def test_torch_and_numpy_equal_torch_s_functions(problem: Problem) -> None:
             )  # fmt: skip
 
 
-@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=name_of)
 def test_without_a_batch_and_without_a_residual(activation: Any, function: Any) -> None:
     x, w = torch.randn(3, 40), torch.randn(5, 3, 3)
     ours = trous.conv(x, w, activation=activation)
@@ -122,7 +128,7 @@ def test_first_and_second_derivatives_agree_with_differences(activation: Any, te
         assert torch.autograd.gradgradcheck(function, arrays)
 
 
-@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=name_of)
 def test_gradients_are_torch_s_at_both_sides_of_zero(activation: Any, function: Any) -> None:
     x, w, bias = (torch.randn(s, dtype=torch.float64, requires_grad=True) for s in ((2, 3, 20), (4, 3, 3), (4,)))
     residual = torch.randn(2, 4, 18, dtype=torch.float64, requires_grad=True)
@@ -223,7 +229,7 @@ def test_symbolic_trace() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=name_of)
 def test_torch_func(activation: Any, function: Any) -> None:
     x, w, residual = torch.randn(5, 4, 7).double(), torch.randn(4, 2, 3).double(), torch.randn(5, 4, 3).double()
     many = torch.randn(5, 4, 2, 3).double()

@@ -14,8 +14,9 @@ from trous.arrays import address
 from trous.backends.cpu import engine
 from trous.backends.cpu.amx import ROW_BYTES, ROWS, TILES, Tiles, configuration
 from trous.backends.cpu.header import POINTER_COUNT, POINTERS, Fields, Kernel
-from trous.backends.cpu.ir import BYTES, ELEMENTS, I64, Accumulator, Array, Function
+from trous.backends.cpu.ir import Array, Function
 from trous.backends.cpu.target import Target
+from trous.backends.cpu.values import BYTES, ELEMENTS, I64, Accumulator
 
 #: What a probe is told. Thread t has the elements `t*length .. (t+1)*length` of each array, and goes over them `passes`
 #: times; where nothing is moved, `passes` counts rounds of the arithmetic.

@@ -21,7 +21,8 @@ import llvmlite.ir as ll
 import numpy as np
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import ELEMENTS, Array, Function
+from trous.backends.cpu.ir import Array, Function
+from trous.backends.cpu.values import ELEMENTS
 from trous.backends.epilogue import Epilogue
 
 #: The natural logarithm of 2.

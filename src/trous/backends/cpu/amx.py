@@ -12,7 +12,8 @@ from typing import Any
 import llvmlite.ir as ll
 import numpy as np
 
-from trous.backends.cpu.ir import BYTES, I64, Array, Function
+from trous.backends.cpu.ir import Array, Function
+from trous.backends.cpu.values import BYTES, I64
 
 #: Rows of a tile, bytes of a row, registers.
 ROWS, ROW_BYTES, TILES = 16, 64, 8

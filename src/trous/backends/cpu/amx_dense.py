@@ -30,7 +30,8 @@ from trous.backends.cpu.amx import ROWS, Tiles, rounded_pair
 from trous.backends.cpu.amx_inputs import Window
 from trous.backends.cpu.amx_weights import TILE, Panels
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import Array, Int, Variable
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import Int, Variable
 from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records of the tables: taps, one for each tile of input channels (place in the panel, place in the window, offsets

@@ -11,7 +11,8 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.amx import in_pairs
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import I32, Array, Int, Variable
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import I32, Int, Variable
 
 #: Record of the table of planes: offsets along z, y, x of its first step, its first step's place in the window.
 PLANE = 4

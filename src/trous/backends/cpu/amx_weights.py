@@ -12,7 +12,8 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.amx import ROWS, in_pairs
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import I32, Array, Int
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import I32, Int
 
 _WORDS, _HALVES = ll.VectorType(I32, ROWS), ll.VectorType(ll.IntType(16), 2 * ROWS)
 #: Numbers in a row of a tile, and in a tile.

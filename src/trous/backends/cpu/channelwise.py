@@ -16,8 +16,9 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import I1, Accumulator, Array, Int
+from trous.backends.cpu.ir import Array
 from trous.backends.cpu.live import LiveTaps
+from trous.backends.cpu.values import I1, Accumulator, Int
 from trous.backends.epilogue import NOTHING, Epilogue
 
 FIELDS = Fields(

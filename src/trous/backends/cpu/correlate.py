@@ -24,9 +24,10 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu import panels
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import ELEMENTS, Accumulator, Array, Int, Variable
+from trous.backends.cpu.ir import Array
 from trous.backends.cpu.narrow import summed_in
 from trous.backends.cpu.panels import Box, Panels
+from trous.backends.cpu.values import ELEMENTS, Accumulator, Int, Variable
 
 #: Records: taps of an axis (place in the left window and in the right one, first step, step after the last, kernel
 #: index).

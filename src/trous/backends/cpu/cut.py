@@ -15,8 +15,8 @@ from itertools import product
 from math import ceil, prod
 
 from trous.backends.cpu import gemm
-from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import items_wanted
+from trous.backends.cpu.values import BYTES
 from trous.plan.window import Place, Stretch, stretches
 
 #: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level

@@ -23,6 +23,7 @@ from trous.files import replace_file
 #: Part of every cache key: object code of another LLVM, or of other generators, is never loaded.
 _GENERATORS = (
     "narrow",
+    "values",
     "ir",
     "header",
     "tiles",

@@ -21,9 +21,10 @@ from trous.arrays import address, dtype_name, strides
 from trous.backends.cpu import engine
 from trous.backends.cpu.activations import finish, slope_bits, slope_vector
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import BYTES, Array, Int
+from trous.backends.cpu.ir import Array
 from trous.backends.cpu.run import Bound, Prepared
 from trous.backends.cpu.target import Target, current
+from trous.backends.cpu.values import BYTES, Int
 from trous.backends.epilogue import Epilogue
 
 #: What the pass reads beside y, by the pointers that they come as: the slopes of a prelu stand in the place of a bias.

@@ -24,7 +24,8 @@ from typing import Any
 
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import Accumulator, Int, Variable
 from trous.backends.cpu.windows import NUMBERS, Order, Tile, Window
 from trous.backends.epilogue import NOTHING, Epilogue
 

@@ -13,8 +13,9 @@ from typing import Any
 import llvmlite.ir as ll
 import numpy as np
 
-from trous.backends.cpu.ir import POINTER, Array, Function, Int, Limits
+from trous.backends.cpu.ir import Array, Function, Limits
 from trous.backends.cpu.narrow import summed_in
+from trous.backends.cpu.values import POINTER, Int
 
 #: The arrays whose addresses are arguments, by place; a weight gradient has a left and a right one. All others are
 #: tables, to which the header points.

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Int, Variable
+from trous.backends.cpu.ir import Array
 from trous.backends.cpu.tiles import SLOT
+from trous.backends.cpu.values import Int, Variable
 
 #: Records: entries (slot, place in the weight), live taps (distance in memory, offset along x, place in the weight,
 #: entry, slot).

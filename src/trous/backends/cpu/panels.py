@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Accumulator, Array, Int
+from trous.backends.cpu.ir import Array
 from trous.backends.cpu.narrow import summed_in
+from trous.backends.cpu.values import Accumulator, Int
 
 #: Records: segments along x (place in the window, first position, positions), chunks of a vector of columns (offsets z,
 #: y, and x of lane 0, positions between lanes, elements from the step's own to lane 0, lanes as bits, and the steps

@@ -18,7 +18,8 @@ from typing import Any
 import llvmlite.ir as ll
 
 from trous.backends.cpu.header import POINTER_COUNT
-from trous.backends.cpu.ir import I32, I64, POINTER, Function, Int, Variable
+from trous.backends.cpu.ir import Function
+from trous.backends.cpu.values import I32, I64, POINTER, Int, Variable
 
 #: Places in the block of a job; what several threads write has a cache line of its own. Chunks left, chunks done,
 #: whether the caller sleeps and whether there is a job; what belongs to the job, its arrays last; the caller's lock and

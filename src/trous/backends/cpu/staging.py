@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import ELEMENTS, I32, Array, Function, Int
+from trous.backends.cpu.ir import Array, Function
+from trous.backends.cpu.values import ELEMENTS, I32, Int
 
 #: Header numbers: extents of a strip's inputs, where they begin, and the strides of staged memory.
 NUMBERS = (

@@ -17,8 +17,9 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
-from trous.backends.cpu.ir import Accumulator, Array, Int, Variable
+from trous.backends.cpu.ir import Array
 from trous.backends.cpu.staging import NUMBERS, Stage, Strip
+from trous.backends.cpu.values import Accumulator, Int, Variable
 from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records: passes (first row of theirs, weights of a channel, where their weights begin), rows of a tile (z, y).

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Int, Variable
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import Int, Variable
 
 #: Records of the tables, in 64-bit words: runs (see `find`), copies, slots (offsets along z, y, x; memory distance).
 RUN, COPY, SLOT = 6, 5, 4

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from trous.backends.cpu import correlate, panels, run
-from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.run import Bound
 from trous.backends.cpu.tables import table
+from trous.backends.cpu.values import BYTES
 from trous.backends.cpu.weight_forms import Form, Side
 from trous.backends.cpu.weight_tiles import Layout, Tiling
 

@@ -13,11 +13,11 @@ import numpy as np
 from trous import settings
 from trous.arrays import address, dtype_name, is_torch
 from trous.backends.cpu import correlate, engine
-from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.narrow import summed_in
 from trous.backends.cpu.run import Prepared
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
+from trous.backends.cpu.values import BYTES
 from trous.backends.cpu.weight_binding import WeightStrides, bind
 from trous.backends.cpu.weight_forms import cheapest
 from trous.backends.cpu.weight_tiles import Tiling

@@ -8,8 +8,8 @@ from functools import cached_property
 from math import ceil, prod
 
 from trous.backends.cpu import run
-from trous.backends.cpu.ir import BYTES
 from trous.backends.cpu.panels import STEPS
+from trous.backends.cpu.values import BYTES
 from trous.backends.cpu.weight_forms import BLOCK_CHANNELS, Form, step_count
 from trous.backends.operation import Operation
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import ELEMENTS, Array, Int, Variable
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import ELEMENTS, Int, Variable
 
 #: Records of the tables, in 64-bit words. Stretches: first place in the window, offsets along z, y, x, extents along
 #: z, y, x. Rows: element of the input, place in the window, first step inside, step after the last inside, steps.
