@@ -17,7 +17,7 @@ import torch
 from compare import assert_close, assert_identical
 from trous.arrays import empty, is_channels_last
 from trous.backends import Operation, loops, name_of
-from trous.backends.cpu import target
+from trous.backends.cpu import forward_pass, target
 from trous.plan.padding import conv_padding, transposed_padding
 from trous.problem import Problem
 
@@ -156,6 +156,12 @@ def assert_all_close(got: Results, expected: Results, op: Operation, what: objec
     """All three results within the table of tolerances; zeros as above."""
     for name, ours, theirs, share, length in zip(Results._fields, got, expected, _reached(op), terms(op), strict=True):
         assert_close(ours, theirs, f"{what} {name}", terms=length, zeros=share < 0.5)
+
+
+def rebind(monkeypatch: Any, bind: Any, other: Any) -> None:
+    """Let `other` bind the kernels of the family that `bind` binds."""
+    families = [family._replace(bind=other) if family.bind is bind else family for family in forward_pass.FAMILIES]
+    monkeypatch.setattr(forward_pass, "FAMILIES", families)
 
 
 def definition(op: Operation, given: Arrays) -> Results:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from compare import assert_identical
-from problems import HAND_PICKED, integers, operation, real, torch_results
+from problems import HAND_PICKED, integers, operation, real, rebind, torch_results
 from trous.arrays import empty
 from trous.backends import cpu, loops
 from trous.backends.cpu import amx_dense, amx_pass, forward_pass, run, target
@@ -182,7 +182,7 @@ def test_a_wrong_size_is_caught(lie: str, last: str, wanted: None, monkeypatch: 
         bound.header[place["rows_each"]] += 3
         return shape, bound
 
-    monkeypatch.setattr(amx_pass, "bind", lying)
+    rebind(monkeypatch, bind, lying)
     monkeypatch.setenv("TROUS_CHECK", "1")
     problem = Problem.parse(f"conv,c33-20,x9x10,k3x3,p1{last},bf16")
     given = integers(problem)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from problems import integers, operation
+from problems import integers, operation, rebind
 from trous import TrousError
 from trous.backends import cpu
 from trous.backends.cpu import correlate, dense, forward_pass, gemm, run, strip_plan, strips, target, weight_pass
@@ -39,8 +39,7 @@ def test_a_wrong_size_is_caught(text, fields, bind, lie, monkeypatch: pytest.Mon
                 bound.header[fields.place[name]] += 3
         return shape, bound
 
-    families = [family._replace(bind=lying) if family.bind is bind else family for family in forward_pass.FAMILIES]
-    monkeypatch.setattr(forward_pass, "FAMILIES", families)
+    rebind(monkeypatch, bind, lying)
     monkeypatch.setenv("TROUS_CHECK", "1")
     forward_pass._prepared.cache_clear()
     around = np.full(given.dy.numel() + 2000, 7.0, np.float32)
