@@ -62,16 +62,24 @@ def test_two_threads_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared and all(size >= 2 and count == 2 for size, count in shared)
 
 
+@pytest.mark.parametrize(("number", "problem"), enumerate(ALL), ids=lambda part: str(part))
+def test_back_ends_equal_the_definition(number: int, problem: Problem) -> None:
+    """Bit for bit, forward and both gradients, on one thread and two; the instruction sets take turns."""
+    op, given = operation(problem), integers(problem)
+    expected = definition(op, given)
+    assert_cpu_identical(op, given, expected, INSTRUCTION_SETS[number % len(INSTRUCTION_SETS)], problem)
+    assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
+    in_numpy = run(tensors, op, given.map(lambda array: array.numpy()))
+    assert_all_identical(in_numpy, expected.map(lambda array: array.numpy()), op, f"{problem} on tensors, NumPy")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("problem", ALL, ids=str)
-def test_back_ends_equal_the_definition(problem: Problem) -> None:
-    """Bit for bit, forward and both gradients, on every instruction set and one thread and two."""
+def test_every_instruction_set_equals_the_definition(problem: Problem) -> None:
     op, given = operation(problem), integers(problem)
     expected = definition(op, given)
     for instruction_set in INSTRUCTION_SETS:
         assert_cpu_identical(op, given, expected, instruction_set, problem)
-    assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
-    in_numpy = run(tensors, op, given.map(lambda array: array.numpy()))
-    assert_all_identical(in_numpy, expected.map(lambda array: array.numpy()), op, f"{problem} on tensors, NumPy")
 
 
 @pytest.mark.parametrize("problem", [p for p in ALL if p.batch and min(p.size)], ids=str)

@@ -68,6 +68,11 @@ class AxisPlan:
         """The distinct input offsets, ascending; several phases may share one."""
         return tuple(sorted({tap.offset for tap in self.taps}))
 
+    @cached_property
+    def coincident(self) -> bool:
+        """Whether two taps of one phase read the same input, as no convolution's do."""
+        return len({(tap.phase, tap.offset) for tap in self.taps}) < len(self.taps)
+
 
 #: An axis that nothing happens on; problems of fewer dimensions run as three-dimensional ones with these in front.
 IDENTITY = AxisPlan(1, 1, (Tap(0, 0, 0),), 0)

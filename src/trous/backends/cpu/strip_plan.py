@@ -70,6 +70,8 @@ def why_not(operation: Operation, strides: Strides, element: str, target: Target
     outs, up = operation.out_channels // operation.groups, operation.bound.axes[-1].plan.up
     if outs > CHANNELS:
         return f"{outs} output channels in a group are more than {CHANNELS}"
+    if any(axis.plan.coincident for axis in operation.bound.axes):
+        return "taps of one phase read the same input"
     if strides.y[-1] != 1:
         if operation.groups > 1 or strides.y[1] != 1 or strides.y[-1] != outs:
             return "outputs of a row are no neighbours in memory"
