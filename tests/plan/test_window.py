@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_stretch_is_as_long_as_the_gaps_allow(number: int) -> None:
         shifts[number_of_stretch].append(shift)
     for (_, extent), own in zip(found, map(sorted, shifts), strict=True):
         assert own[0] == 0 and own[-1] == extent
-        assert all(b - a <= gap for a, b in zip(own, own[1:], strict=False))
+        assert all(b - a <= gap for a, b in pairwise(own))
     ends = sorted((first % down, first, first + down * extent) for first, extent in found)
-    for (residue, _, last), (next_residue, following, _) in zip(ends, ends[1:], strict=False):
+    for (residue, _, last), (next_residue, following, _) in pairwise(ends):
         assert residue != next_residue or following - last > down * gap, "neighbours that should have been one"
