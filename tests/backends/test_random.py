@@ -5,6 +5,7 @@ A failing test is named by its problem, `conv,c3-4,x9,k3,...`, which is all that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,11 @@ SEED, COUNT = 2026, 3000
 ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")))
 
 
+def numbered(problems: Iterable[Problem]) -> list[Any]:
+    """Problems and their numbers; from the thousandth on they are slow, since each compiles code of its own."""
+    return [pytest.param(n, p, marks=[pytest.mark.slow] * (n >= 1000)) for n, p in enumerate(problems)]
+
+
 @pytest.fixture(autouse=True)
 def _no_work_is_too_small_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_run, "SMALL", 0)
@@ -62,7 +68,7 @@ def test_two_threads_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared and all(size >= 2 and count == 2 for size, count in shared)
 
 
-@pytest.mark.parametrize(("number", "problem"), tuple(enumerate(ALL)), ids=str)
+@pytest.mark.parametrize(("number", "problem"), numbered(ALL), ids=str)
 def test_back_ends_equal_the_definition(number: int, problem: Problem) -> None:
     """Bit for bit, forward and both gradients, on one thread and two; the instruction sets take turns."""
     op, given = operation(problem), integers(problem)
@@ -82,11 +88,11 @@ def test_every_instruction_set_equals_the_definition(problem: Problem) -> None:
         assert_cpu_identical(op, given, expected, instruction_set, problem)
 
 
-@pytest.mark.parametrize(("number", "problem"), [(n, p) for n, p in enumerate(ALL) if p.batch and min(p.size)], ids=str)
+@pytest.mark.parametrize(("number", "problem"), numbered(p for p in ALL if p.batch and min(p.size)), ids=str)
 def test_back_ends_agree_with_torch(number: int, problem: Problem) -> None:
     """In float64 on real data. torch's own convolutions are a reference not written here; they refuse empty input.
 
-    The cpu back-end takes part in the problems of float64, with the code that the test above had made.
+    The cpu back-end takes part in the problems of float64.
     """
     wide = replace(problem, dtype="float64")
     op, given = operation(wide), real(wide)
