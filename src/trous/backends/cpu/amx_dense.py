@@ -69,7 +69,7 @@ class Shape:
     tiles: int  #: of output channels in a product
     interleaved: int  #: phases of the last axis that are stored together
     shared: bool  #: all phases share tiles, so that phases without a tap where others have one multiply by zero
-    step: int  #: elements between neighbours along the copied direction, as `tiles.near` has them
+    step: int  #: elements between neighbours along the copied direction, as `windows.near` has them
     beside: str  #: what lies side by side among the weights, as `amx_weights` has it
     contiguous_y: bool
     epilogue: Epilogue = NOTHING

@@ -13,7 +13,7 @@ from trous.backends.cpu.amx_weights import TILE
 from trous.backends.cpu.amx_windows import AxisWindow, Window, axis_windows
 from trous.backends.cpu.run import items_wanted
 from trous.backends.cpu.tables import Strides, Taps
-from trous.backends.cpu.tiles import near
+from trous.backends.cpu.windows import near
 from trous.backends.operation import Operation
 from trous.plan import Tap
 

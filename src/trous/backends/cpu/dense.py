@@ -15,9 +15,8 @@ from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, scratch_parts
 from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.tiles import near
 from trous.backends.cpu.values import BYTES, LINE
-from trous.backends.cpu.windows import ROW, STRETCH
+from trous.backends.cpu.windows import ROW, STRETCH, near
 from trous.backends.epilogue import NOTHING, Epilogue
 from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation

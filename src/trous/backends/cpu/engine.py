@@ -26,7 +26,6 @@ _GENERATORS = (
     "values",
     "ir",
     "header",
-    "tiles",
     "windows",
     "live",
     "gemm",

@@ -270,7 +270,7 @@ class _Gemm:
                 rows.append(source.masked(place, fn.mask(fn.choose(count > row, some, 0), lanes)))
             rows += rows[:1] * (lanes - len(rows))
             kept = fn.mask(fn.bits(0, shape.channels - lane, lanes), lanes)
-            for offset, value in enumerate(fn.interleave(rows)):
+            for offset, value in enumerate(fn.transpose(rows)):
                 with fn.when(column + offset < columns):
                     target = self.columns[column + offset]
                     with fn.when(target >= 0):
@@ -417,7 +417,7 @@ class _Gemm:
                 with fn.loop(0, steps, lanes) as step:
                     inside = fn.bits(0, steps - step, lanes)
                     rows = [sums.vector((step + row) * shape.channels + vector, lanes) for row in range(lanes)]
-                    values = fn.interleave([fn.builder.fadd(row, bias) for row in rows])
+                    values = fn.transpose([fn.builder.fadd(row, bias) for row in rows])
                     whole = (step + lanes <= steps) & (first + lanes <= k.out_channels)
                     with self.streaming(line.at(first * k.y_c + step), k.y_c, whole) as (then, otherwise):
                         with then:

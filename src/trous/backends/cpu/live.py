@@ -7,12 +7,11 @@ from contextlib import contextmanager
 
 from trous.backends.cpu.header import Kernel
 from trous.backends.cpu.ir import Array
-from trous.backends.cpu.tiles import SLOT
 from trous.backends.cpu.values import Int, Variable
 
-#: Records: entries (slot, place in the weight), live taps (distance in memory, offset along x, place in the weight,
-#: entry, slot).
-ENTRY, LIVE = 2, 5
+#: Records, in 64-bit words: slots (offsets along z, y, x; memory distance), entries (slot, place in the weight), live
+#: taps (distance in memory, offset along x, place in the weight, entry, slot).
+SLOT, ENTRY, LIVE = 4, 2, 5
 
 
 class LiveTaps:

@@ -8,11 +8,10 @@ import numpy as np
 
 from trous.backends.cpu import channelwise
 from trous.backends.cpu.activations import slope_bits
-from trous.backends.cpu.live import ENTRY, LIVE
+from trous.backends.cpu.live import ENTRY, LIVE, SLOT
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.tiles import SLOT
 from trous.backends.cpu.values import BYTES
 from trous.backends.epilogue import Epilogue
 from trous.backends.facts import FamilyFacts

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import llvmlite.ir as ll
 
 from trous.backends.cpu.header import Kernel
-from trous.backends.cpu.ir import Array, Function
-from trous.backends.cpu.values import ELEMENTS, I32, Int
+from trous.backends.cpu.ir import Array
+from trous.backends.cpu.values import ELEMENTS, Int
 
 #: Header numbers: extents of a strip's inputs, where they begin, and the strides of staged memory.
 NUMBERS = (
@@ -108,24 +108,5 @@ class Stage:
         for n in range(self.lanes):
             mask = fn.mask(fn.choose(columns > n, present, 0), self.lanes)
             block.append(origin.masked(step * n, mask))
-        for channel, value in enumerate(transposed(fn, block)):
+        for channel, value in enumerate(fn.transpose(block)):
             target.at(k.stage_c * channel).set_vector(column, value)
-
-
-def transposed(fn: Function, vectors: list[ll.Value]) -> list[ll.Value]:
-    """As many vectors as they have lanes: lane `l` of vector `v` becomes lane `v` of vector `l`.
-
-    Blocks of ever more lanes change places between pairs of vectors, two instructions a pair.
-    """
-    result, lanes = list(vectors), len(vectors)
-    kind = ll.VectorType(I32, lanes)
-    width = 1
-    while width < lanes:
-        first = [lane if lane & width == 0 else lanes + lane - width for lane in range(lanes)]
-        second = [lane + width if lane & width == 0 else lanes + lane for lane in range(lanes)]
-        for v in (v for v in range(lanes) if v & width == 0):
-            a, b = result[v], result[v + width]
-            result[v] = fn.builder.shuffle_vector(a, b, ll.Constant(kind, first))
-            result[v + width] = fn.builder.shuffle_vector(a, b, ll.Constant(kind, second))
-        width *= 2
-    return result

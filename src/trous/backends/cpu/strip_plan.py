@@ -14,8 +14,8 @@ from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.strip_tiles import Columns, Pass, Tile, by_cost, choose, columns, cycles
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.tiles import NEAR
 from trous.backends.cpu.values import BYTES
+from trous.backends.cpu.windows import NEAR
 from trous.backends.epilogue import Epilogue
 from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation

@@ -25,10 +25,18 @@ from trous.backends.cpu.values import ELEMENTS, Int, Variable
 #: z, y, x. Rows: element of the input, place in the window, first step inside, step after the last inside, steps.
 STRETCH, ROW = 7, 5
 
+#: Elements between neighbours up to which whole vectors are read and picked from; beyond it they are gathered.
+NEAR = 4
+
 NUMBERS = (
     *("batch", "tile_n", "tile_z", "tile_y", "tile_x", "tiles_z", "tiles_y", "tiles_x"),
     *("pitch_n", "pitch_z", "pitch_y", "stretch_count", "plane"),
 )
+
+
+def near(stride: int) -> int:
+    """What code is compiled for, of the elements between neighbours: their number, or 0 where it is not small."""
+    return stride if 1 <= stride <= NEAR else 0
 
 
 @dataclass(frozen=True)
@@ -187,12 +195,12 @@ class Window:
                 inside = (step + lane >= row[2]) & (step + lane < row[3])
                 mask = fn.mask(fn.choose(inside, some, 0), lanes)
                 read.append(source.masked(row[0] + (step + lane) * each + channel, mask))
-            for lane, value in enumerate(fn.interleave(read)):
+            for lane, value in enumerate(fn.transpose(read)):
                 self.places.set_vector((channel + lane) * k.plane + row[1] + step, value)
         else:
             some = fn.bits(row[2] - step, row[3] - step, lanes)
             for lane in range(lanes):
                 mask = fn.mask(fn.choose(channel + lane < channels, some, 0), lanes)
                 read.append(self._masked(source.at((channel + lane) * k.x_c + row[0]), step, mask))
-            for lane, value in enumerate(fn.interleave(read)):
+            for lane, value in enumerate(fn.transpose(read)):
                 self.places.set_vector((row[1] + step + lane) * order.channel_pitch + channel, value)
