@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import active_children
@@ -13,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spawned import Crash, Sleeper, Slip
 from trous.bench.layers import Result, measure, measure_all
 from trous.bench.lineup import Contender, Out, lineup
 from trous.bench.lists import Case, chosen, packaged, read_cases
 from trous.bench.numbers import difference, expected, job_of, rounded
-from trous.bench.peers import OURS, PEERS, Job, Peer, Prepared
+from trous.bench.peers import OURS, PEERS, Peer
 from trous.errors import TrousError
 from trous.problem import Problem
 
@@ -27,30 +25,6 @@ CAUSAL = Case("causal", Problem.parse("conv,n1,c3-2,x9x8,k3x2,pcausal"), "a test
 UNEVEN = Case("uneven", Problem.parse("conv_transpose,n1,c3-2,x9,k3,pcausal"), "a test")
 INSTALLED = [peer for peer in PEERS if peer.missing() is None]
 TORCH = PEERS[0]
-
-
-class Slip(Peer):
-    """trous with one number wrong, as a kernel with a wrong tap gives it."""
-
-    def prepare(self, job: Job, last: bool) -> Prepared:
-        call, read = super().prepare(job, last)
-        return Prepared(call, lambda y: [read(y)[0] + (np.arange(read(y)[0].size) == 7).reshape(read(y)[0].shape)])
-
-
-class Sleeper(Peer):
-    """A library that does not come back."""
-
-    def prepare(self, job: Job, last: bool) -> Prepared:
-        time.sleep(60)
-        raise AssertionError
-
-
-class Crash(Peer):
-    """A library that takes its process with it."""
-
-    def prepare(self, job: Job, last: bool) -> Prepared:
-        os.kill(os.getpid(), signal.SIGSEGV)
-        raise AssertionError
 
 
 def like_ours(kind: type[Peer], name: str) -> Peer:

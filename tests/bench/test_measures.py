@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import trous
+from spawned import grown
 from trous.backends import cpu
 from trous.bench import calls, memory, models, sizes
 from trous.bench.lists import Case
@@ -58,16 +59,6 @@ def test_memory(tmp_path: Path) -> None:
     assert record.name == "memory-mine"
     assert record.facts[0].startswith("most asked: ")
     assert [path.suffix for path in record.write(tmp_path)] == [".json", ".md"]
-
-
-def grown(megabytes: int) -> tuple[int, int]:
-    """By how much a pass that takes memory of its own makes a process grow, the second time."""
-
-    def call() -> None:
-        np.ones(megabytes << 20, np.uint8)
-
-    memory._in_a_thread(call)
-    return memory._in_a_thread(call)
 
 
 def test_growth_is_seen() -> None:
