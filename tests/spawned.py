@@ -13,7 +13,7 @@ from trous.bench.peers import Job, Peer, Prepared
 
 
 class Slip(Peer):
-    """What tests start in processes of their own. Those find it by name: tests/ is on their path, a test module on none."""
+    """trous with one number wrong, as a kernel with a wrong tap gives it."""
 
     def prepare(self, job: Job, last: bool) -> Prepared:
         call, read = super().prepare(job, last)
@@ -21,7 +21,7 @@ class Slip(Peer):
 
 
 class Sleeper(Peer):
-    """What tests start in processes of their own. Those find it by name: tests/ is on their path, a test module on none."""
+    """A library that does not come back."""
 
     def prepare(self, job: Job, last: bool) -> Prepared:
         time.sleep(60)
@@ -29,7 +29,7 @@ class Sleeper(Peer):
 
 
 class Crash(Peer):
-    """What tests start in processes of their own. Those find it by name: tests/ is on their path, a test module on none."""
+    """A library that takes its process with it."""
 
     def prepare(self, job: Job, last: bool) -> Prepared:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -37,7 +37,7 @@ class Crash(Peer):
 
 
 def grown(megabytes: int) -> tuple[int, int]:
-    """What tests start in processes of their own. Those find it by name: tests/ is on their path, a test module on none."""
+    """By how much a pass that takes memory of its own makes a process grow, the second time."""
 
     def call() -> None:
         np.ones(megabytes << 20, np.uint8)
