@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "src" / "trous"
 
 #: Lowest first. Modules of one level do not know each other.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("errors", "arrays", "files", "pages", "settings"),
+    ("errors", "arrays", "files", "memory", "settings"),
     ("plan",),
     ("spec",),
     ("problem",),

@@ -115,3 +115,13 @@ def maker(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> Calla
         array: Callable[..., Any] = np.ndarray
         return partial(array, shape, dtype, None, 0, tuple(s * dtype.itemsize for s in strides))
     return partial(sys.modules["torch"].empty_strided, shape, strides, dtype=dtype)
+
+
+def within(memory: np.ndarray, shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> Any:
+    """An array of this form, strides in elements, whose numbers are these bytes, which live as long as it does. One of
+    torch has them as its storage and is no view of anything."""
+    if isinstance(dtype, np.dtype):
+        return np.ndarray(shape, dtype, memory, 0, tuple(s * dtype.itemsize for s in strides))
+    torch = sys.modules["torch"]
+    storage = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
+    return torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, shape, strides)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from trous.arrays import (
-    address,
     addresses,
     are_channels_adjacent,
     dense_strides,
@@ -21,10 +20,11 @@ from trous.arrays import (
     is_channels_last,
     is_torch,
     maker,
+    within,
 )
 from trous.backends import Operation, choose, first_accepting
 from trous.backends.epilogue import NOTHING, Epilogue
-from trous.pages import LARGE, ask_for_large_pages
+from trous.memory import LARGE, lend
 from trous.plan import Plan, conv_axis
 
 
@@ -73,13 +73,10 @@ class Ready:
     run: Callable[..., None]
     new: Callable[[], Any]
     address: Callable[[Any], int]
-    is_large: bool
 
     def __call__(self, x: Any, w: Any, bias: Any, residual: Any) -> Any:
         """The output; None for no bias, no residual."""
         y, address = self.new(), self.address
-        if self.is_large:
-            ask_for_large_pages(address(y), y.nbytes)
         bias = 0 if bias is None else address(bias)
         residual = 0 if residual is None else address(residual)
         self.run(address(x), address(w), bias, residual, address(y))
@@ -126,8 +123,21 @@ def ready(
     if run is None:
         return None
     first = len(front)
-    new = maker(what.output_shape[first:], y_strides[first:], x.dtype)
-    return Ready(run, new, addresses(x.dtype), prod(what.output_shape) * x.dtype.itemsize >= LARGE)
+    new = _maker(what.output_shape[first:], y_strides[first:], x.dtype)
+    return Ready(run, new, addresses(x.dtype))
+
+
+def _maker(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> Callable[[], Any]:
+    """What makes outputs of this form on the CPU, strides in elements: large ones in memory that is lent."""
+    make, size = maker(shape, strides, dtype), prod(shape) * dtype.itemsize
+    if size < LARGE:
+        return make
+
+    def make_large() -> Any:
+        memory = lend(size)
+        return make() if memory is None else within(memory, shape, strides, dtype)
+
+    return make_large
 
 
 @lru_cache(maxsize=1024)
@@ -142,9 +152,11 @@ def ready_at(_: tuple, x: tuple, w: tuple, *geometry: Any) -> Ready | None:
 
 def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:
     """The output of the best back-end, channels-last if x is."""
-    y = empty(what.output_shape, x, is_channels_last(x))
-    if device_name(y) == "cpu":
-        ask_for_large_pages(address(y), y.nbytes)
+    channels_last = is_channels_last(x)
+    if device_name(x) == "cpu":
+        y = _maker(what.output_shape, dense_strides(what.output_shape, channels_last), x.dtype)()
+    else:
+        y = empty(what.output_shape, x, channels_last)
     choose(what, x).forward(what, x, w, bias, y, epilogue, residual)
     return y
 
