@@ -126,6 +126,8 @@ def test_phases_and_offsets_hold_every_tap_once() -> None:
         assert [tap for taps in plan.by_phase for tap in taps] == list(plan.taps)
         assert all(tap.phase == phase for phase, taps in enumerate(plan.by_phase) for tap in taps)
         assert list(plan.offsets) == sorted({tap.offset for tap in plan.taps})
+        assert all(tap.offset == offset for offset, taps in plan.by_offset.items() for tap in taps)
+        assert sorted(tap for taps in plan.by_offset.values() for tap in taps) == list(plan.taps)
 
 
 def test_plans_are_values() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from plan.first_principles import AXES
 from trous.errors import TrousError
-from trous.plan import BoundAxis, BoundPlan, Plan, Tap, conv_axis, transposed_axis
+from trous.plan import AxisPlan, BoundAxis, BoundPlan, Plan, Tap, conv_axis, transposed_axis
 
 CONV3 = conv_axis(3, 2, 1, 1, 1)
 
@@ -35,6 +35,8 @@ def test_steps_are_those_with_both_sides_inside() -> None:
         assert {tap: list(bound.steps(tap)) for tap in bound.plan.taps} == tried, bound
         assert bound.live_taps == tuple(tap for tap, steps in tried.items() if steps)
         assert bound.multiplications == sum(map(len, tried.values()))
+        assert (bound.live is bound.plan) == all(tried.values())
+        assert bound.live == AxisPlan(bound.plan.up, bound.plan.down, bound.live_taps, bound.plan.extent)
 
 
 def test_slices_pair_the_outputs_with_the_inputs() -> None:

@@ -38,6 +38,14 @@ class AxisPlan:
     taps: tuple[Tap, ...]
     extent: int
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Kept: a long kernel's taps are many, and whatever depends on a plan is looked up by it."""
+        return hash((self.up, self.down, self.taps, self.extent))
+
     def output_size(self, size: int) -> int:
         """Number of outputs that `size` inputs give; not positive when the input is too small."""
         return (self.up * size + self.extent) // self.down
@@ -66,7 +74,15 @@ class AxisPlan:
     @cached_property
     def offsets(self) -> tuple[int, ...]:
         """The distinct input offsets, ascending; several phases may share one."""
-        return tuple(sorted({tap.offset for tap in self.taps}))
+        return tuple(self.by_offset)
+
+    @cached_property
+    def by_offset(self) -> dict[int, tuple[Tap, ...]]:
+        """The taps of each distinct offset, offsets ascending, and for each in order of phase."""
+        groups: dict[int, list[Tap]] = {}
+        for tap in sorted(self.taps):
+            groups.setdefault(tap.offset, []).append(tap)
+        return {offset: tuple(groups[offset]) for offset in sorted(groups)}
 
     @cached_property
     def coincident(self) -> bool:

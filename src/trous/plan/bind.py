@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import compress
 from math import prod
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from trous.plan.axis import AxisPlan, Tap
 
 if TYPE_CHECKING:
     from trous.plan.plan import Plan
+
+
+_phase = attrgetter("phase")
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,12 @@ class BoundAxis:
 
         Empty for a tap whose whole range falls into the padding.
         """
-        up, down = self.plan.up, self.plan.down
-        first = max(0, -(tap.offset // down))
-        last = min((self.output_size - 1 - tap.phase) // up, (self.input_size - 1 - tap.offset) // down)
+        return self._steps(tap.offset, (self.output_size - 1 - tap.phase) // self.plan.up)
+
+    def _steps(self, offset: int, last: int) -> range:
+        """The steps up to `last` at which an offset finds an input."""
+        first = max(0, -(offset // self.plan.down))
+        last = min(last, (self.input_size - 1 - offset) // self.plan.down)
         return range(first, max(first, last + 1))
 
     def slices(self, tap: Tap) -> tuple[slice, slice]:
@@ -40,27 +47,34 @@ class BoundAxis:
         return outputs, inputs
 
     @cached_property
-    def _counts(self) -> tuple[int, ...]:
-        """The number of steps of every tap. A long kernel's taps have few distinct ones, and a new size counts anew."""
-        up, last = self.plan.up, self.output_size - 1
-        known: dict[tuple[int, int], int] = {}
+    def _counts(self) -> list[tuple[int, int]]:
+        """Numbers of taps and the steps that each of them has. Taps of one offset differ in phase: those up to the
+        phase of the last output have as many steps as that one, the others one fewer."""
+        last, phase = divmod(self.output_size - 1, self.plan.up)
         counts = []
-        for tap in self.plan.taps:
-            like = tap.offset, (last - tap.phase) // up
-            if like not in known:
-                known[like] = len(self.steps(tap))
-            counts.append(known[like])
-        return tuple(counts)
+        for offset, taps in self.plan.by_offset.items():
+            most = bisect_right(taps, phase, key=_phase)
+            counts.append((most, len(self._steps(offset, last))))
+            if most < len(taps):
+                counts.append((len(taps) - most, len(self._steps(offset, last - 1))))
+        return counts
 
     @cached_property
+    def live(self) -> AxisPlan:
+        """The plan of the taps that do any work at these sizes: the plan itself where all do, as at most sizes."""
+        if all(steps for taps, steps in self._counts if taps):
+            return self.plan
+        return replace(self.plan, taps=tuple(tap for tap in self.plan.taps if self.steps(tap)))
+
+    @property
     def live_taps(self) -> tuple[Tap, ...]:
         """The taps that do any work at these sizes."""
-        return tuple(compress(self.plan.taps, self._counts))
+        return self.live.taps
 
     @cached_property
     def multiplications(self) -> int:
         """Multiplications really executed along this axis: taps that land inside, counted."""
-        return sum(self._counts)
+        return sum(taps * steps for taps, steps in self._counts)
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,8 @@ def cuts(work: Work) -> Iterator[Cut]:
                 for columns in _columns(work):
                     tile = _tile(work, axes, even, planes, columns)
                     for strung in range(1, 5):
-                        yield Cut(work, axes, even, tile, strung)
+                        if strung == 1 or tile[4 - strung] > 1:  # strips through one step are the same without it
+                            yield Cut(work, axes, even, tile, strung)
 
 
 def _columns(work: Work) -> set[int]:
@@ -278,9 +279,10 @@ def _alive(down: int, offsets: tuple[int, ...], size: int, steps: int, each: int
     if not offsets or not steps:
         return 1.0
     found = 0
-    for first in range(0, steps, each):
-        count = min(each, steps - first)
-        found += count * sum(down * (first + count - 1) + o >= 0 and down * first + o < size for o in offsets)
+    for offset in offsets:
+        low, high = max(0, -(offset // down)), min(steps - 1, (size - 1 - offset) // down)  # of a tap's own steps
+        if low < steps and high >= 0:
+            found += max(0, min(steps, (high // each + 1) * each) - low // each * each)
     return found / (steps * len(offsets))
 
 

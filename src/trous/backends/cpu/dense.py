@@ -13,7 +13,7 @@ from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.cut import Cut, Work, best_cut, cuts
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, scratch_parts
-from trous.backends.cpu.tables import Entry, Strides, Taps, folds, sides, table
+from trous.backends.cpu.tables import Entry, Strides, Taps, fold_runs, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES, LINE
 from trous.backends.cpu.windows import ROW, STRETCH, near
@@ -117,7 +117,7 @@ class _Layout:
     fold: bool  #: phases of the last axis in the place of channels
     out_channels: int  #: of a group, or phases in their place
     taps: Taps
-    by_phase: list[list[Entry]]
+    by_phase: tuple[list[Entry], ...]
     chunks: list[tuple[int, int, int, int]]  #: see `_chunks`
     part_of_slot: list[int]
     chunk_channels: int
@@ -135,7 +135,7 @@ def _layout(
     out_channels = last if fold else per_group
     taps = Taps(operation, strides, fold, out_channels)
     channels = operation.in_channels // groups
-    by_phase = [taps.entries(phase) for phase in taps.phases]
+    by_phase = taps.entries
     most = max(1, *map(len, by_phase))
     channels_last = strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2
     across = _worth_transposing(operation, strides, out_channels, channels * most, lanes)
@@ -195,7 +195,11 @@ def _strides_of_roles(numbers: dict[str, int], strides: Strides, fold: bool, per
 
 
 def _entry_tables(
-    taps: Taps, by_phase: list[list[Entry]], chunks: list[tuple[int, int, int, int]], part_of_slot: list[int], cut: Cut
+    taps: Taps,
+    by_phase: tuple[list[Entry], ...],
+    chunks: list[tuple[int, int, int, int]],
+    part_of_slot: list[int],
+    cut: Cut,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Entries by chunk and phase, and where each phase starts."""
     rows: list[tuple[int, ...]] = []
@@ -215,7 +219,7 @@ def _entry_tables(
 def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
     """Long strides of the last axis: vectors run over its phases, whose weights and outputs lie side by side."""
     axis = operation.bound.axes[-1]
-    return axis.plan.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and folds(axis)
+    return axis.plan.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and fold_runs(axis.live) is not None
 
 
 def _worth_transposing(operation: Operation, strides: Strides, out_channels: int, steps: int, lanes: int) -> bool:
@@ -317,7 +321,7 @@ def _chunks(channels: int, each: int, slots: int, most: int) -> tuple[list[tuple
     return chunks, part_of_slot
 
 
-def _panel_taps(by_phase: list[list[Entry]], part_of_slot: list[int]) -> int:
+def _panel_taps(by_phase: tuple[list[Entry], ...], part_of_slot: list[int]) -> int:
     """The most entries, of all phases, that one chunk has."""
     counts = np.bincount([part_of_slot[e.slot] for entries in by_phase for e in entries], minlength=1)
     return max(1, int(counts.max()))

@@ -129,9 +129,9 @@ def _tap_tables(taps: Taps) -> tuple[dict[str, np.ndarray], dict[str, tuple[int,
     """Tables of slots, entries and phases, and the scratch in which live taps are listed."""
     entries: list[tuple[int, int]] = []
     starts: list[int] = []
-    for phase in taps.phases:
+    for of_phase in taps.entries:
         starts.append(len(entries))
-        entries += [(entry.slot, entry.weight) for entry in taps.entries(phase)]
+        entries += [(entry.slot, entry.weight) for entry in of_phase]
     starts.append(len(entries))
     tables = {
         "slots": table(taps.slots, SLOT),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import ceil
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from trous.arrays import strides as strides_of
 from trous.backends.operation import Operation
-from trous.plan import IDENTITY, BoundAxis, Tap
+from trous.plan import IDENTITY, AxisPlan, BoundAxis
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Taps:
     @cached_property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
         """Distinct offsets of live taps, axis by axis."""
-        return tuple(tuple(sorted({tap.offset for tap in axis.live_taps})) for axis in self.axes)
+        return tuple(axis.live.offsets for axis in self.axes)
 
     @cached_property
     def slots(self) -> list[tuple[int, int, int, int]]:
@@ -92,48 +92,51 @@ class Taps:
             ups[2] = 1
         return [(z, y, x) for z, y, x in product(*map(range, ups))]
 
-    def entries(self, phase: tuple[int, int, int]) -> list[Entry]:
-        """The live taps of a phase, slots ascending."""
-        places = [{offset: i for i, offset in enumerate(axis)} for axis in self.offsets]
-        counts = [len(axis) for axis in self.offsets]
-        steps = self.strides.spatial("w")
-        groups = [
-            [(places[a][tap.offset], tap.kernel * steps[a], 0, self.lanes) for tap in taps if tap.offset in places[a]]
-            for a, taps in enumerate(self._phase_taps(phase))
+    @cached_property
+    def entries(self) -> tuple[list[Entry], ...]:
+        """The live taps of each phase, slots ascending."""
+        live = tuple(axis.live for axis in self.axes)
+        return _entries(live, self.strides.spatial("w"), self.fold, self.lanes, tuple(self.phases))
+
+
+@lru_cache(maxsize=256)
+def _entries(
+    axes: tuple[AxisPlan, ...],
+    strides: tuple[int, ...],
+    fold: bool,
+    lanes: int,
+    phases: tuple[tuple[int, int, int], ...],
+) -> tuple[list[Entry], ...]:
+    """`Taps.entries`, which is the same at most sizes."""
+    counts = [len(axis.offsets) for axis in axes]
+    places = [{offset: i for i, offset in enumerate(axis.offsets)} for axis in axes]
+
+    def along(a: int, phase: int) -> list[tuple[int, int, int, int]]:
+        if fold and a == 2:
+            return [(places[a][o], k * strides[a], low, high) for o, k, low, high in fold_runs(axes[a]) or ()]
+        return [(places[a][tap.offset], tap.kernel * strides[a], 0, lanes) for tap in axes[a].by_phase[phase]]
+
+    found = []
+    for phase in phases:
+        taps = product(*(along(a, phase[a]) for a in range(3)))
+        entries = [
+            Entry((z[0] * counts[1] + y[0]) * counts[2] + x[0], z[1] + y[1] + x[1], x[2], x[3]) for z, y, x in taps
         ]
-        if self.fold:
-            groups[2] = [(places[2][o], w * steps[2], low, high) for o, w, low, high in fold_runs(self.axes[2])]
-        found = [
-            Entry((z[0] * counts[1] + y[0]) * counts[2] + x[0], z[1] + y[1] + x[1], x[2], x[3])
-            for z, y, x in product(*groups)
-        ]
-        return sorted(found, key=lambda entry: entry.slot)
-
-    def _phase_taps(self, phase: tuple[int, int, int]) -> list[Sequence[Tap]]:
-        own = [axis.plan.by_phase[r] for axis, r in zip(self.axes[:2], phase[:2], strict=True)]
-        return [*own, () if self.fold else self.axes[2].plan.by_phase[phase[2]]]
+        found.append(sorted(entries, key=lambda entry: entry.slot))
+    return tuple(found)
 
 
-def fold_runs(axis: BoundAxis) -> list[tuple[int, int, int, int]]:
-    """For each live offset `(offset, kernel index at phase 0, first phase, phase after the last)`.
-
-    The phases that share an offset must follow each other with the kernel index; `folds` says whether they do.
-    """
-    runs: dict[int, list[Tap]] = {}
-    for tap in axis.live_taps:
-        runs.setdefault(tap.offset, []).append(tap)
-    return [(o, taps[0].kernel - taps[0].phase, taps[0].phase, taps[-1].phase + 1) for o, taps in sorted(runs.items())]
-
-
-def folds(axis: BoundAxis) -> bool:
-    """Whether phases can stand in the place of channels: for each offset one stretch of phases, one weight each."""
-    runs: dict[int, Tap] = {}
-    for tap in axis.live_taps:
-        last = runs.get(tap.offset)
-        if last is not None and (tap.phase != last.phase + 1 or tap.kernel != last.kernel + 1):
-            return False
-        runs[tap.offset] = tap
-    return True
+@lru_cache(maxsize=256)
+def fold_runs(axis: AxisPlan) -> list[tuple[int, int, int, int]] | None:
+    """For each offset `(offset, kernel index at phase 0, first phase, phase after the last)`, if phases can stand in
+    the place of channels: those that share an offset must follow each other with the kernel index. Else None."""
+    runs = []
+    for offset, taps in axis.by_offset.items():
+        phase, kernel, _ = taps[0]
+        if any((tap.phase - phase, tap.kernel - kernel) != (i, i) for i, tap in enumerate(taps)):
+            return None
+        runs.append((offset, kernel - phase, phase, phase + len(taps)))
+    return runs
 
 
 def sides(taps: Taps, operation: Operation) -> dict[str, int]:
