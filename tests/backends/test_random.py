@@ -28,6 +28,7 @@ from problems import (
 from trous.backends import BACKENDS, Operation, cpu, loops, name_of, tensors
 from trous.backends.cpu import run as cpu_run
 from trous.backends.cpu import target
+from trous.backends.cpu.openmp import Team
 from trous.backends.cpu.pool import Pool
 from trous.backends.cpu.run import threads
 from trous.problem import Problem, random_problems
@@ -56,13 +57,19 @@ def assert_cpu_identical(op: Operation, given: Arrays, expected: Results, instru
 def test_two_threads_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the comparison below calls two threads."""
     problem = Problem.parse("conv,n2,c8-16,x20x20,k3x3")
-    share, shared = Pool.run, []
+    shared = []
 
-    def recording(pool: Pool, *arguments: Any) -> None:
-        shared.append((pool.size, arguments[-1]))
-        share(pool, *arguments)
+    def record(kind: Any) -> None:
+        share = kind.run
 
-    monkeypatch.setattr(Pool, "run", recording)
+        def recording(pool: Any, *arguments: Any) -> None:
+            shared.append((pool.size, arguments[-1]))
+            share(pool, *arguments)
+
+        monkeypatch.setattr(kind, "run", recording)
+
+    record(Pool)
+    record(Team)
     with threads(2):
         run(cpu, operation(problem), integers(problem))
     assert shared and all(size >= 2 and count == 2 for size, count in shared)

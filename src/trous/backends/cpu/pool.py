@@ -18,9 +18,6 @@ from trous.backends.cpu import engine, sharing
 from trous.backends.cpu.engine import code_address
 from trous.backends.cpu.target import current
 
-#: Chunks of items for each thread: how evenly they are shared, against what it costs to begin one.
-CHUNKS = 4
-
 _LAUNCH = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * sharing.LAUNCH_ARGUMENTS)
 _WORK = ctypes.CFUNCTYPE(None, ctypes.c_int64)
 
@@ -59,7 +56,7 @@ class Pool:
     ) -> None:
         """Run all items of the kernel at `code` on so many threads; on this one alone if the others are at the call of
         somebody else. At `scratch` there are `each` bytes for every thread of the pool."""
-        chunks, helpers = min(items, CHUNKS * threads), min(threads, self.size) - 1
+        chunks, helpers = min(items, sharing.CHUNKS_EACH * threads), min(threads, self.size) - 1
         self._launch(self._job, code, header, scratch, each, items, chunks, self._workers, helpers, *pointers)
 
 

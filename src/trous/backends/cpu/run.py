@@ -17,6 +17,7 @@ from trous import settings
 from trous.arrays import address, strides
 from trous.backends.cpu.engine import code_address
 from trous.backends.cpu.header import Fields
+from trous.backends.cpu.openmp import team
 from trous.backends.cpu.pool import pool
 from trous.errors import TrousError
 
@@ -162,10 +163,10 @@ class Prepared:
     def __call__(self, x: int, w: int, bias: int, residual: int, y: int) -> None:
         """Run on the arrays at these addresses; 0 for none."""
         items, size, bias = self.bound.items, self.bound.scratch, bias or self.no_bias
-        if self.multiplications > SMALL and (threads := min(thread_count(), items)) > 1:
-            team = pool(threads)
-            scratch = _scratch(size * team.size)
-            team.run(self.code, self.header, scratch, size, (x, w, bias, residual, y), items, threads)
+        if self.multiplications > SMALL and (threads := min(count := thread_count(), items)) > 1:
+            threads_of = team(count) or pool(threads)
+            scratch = _scratch(size * threads_of.size)
+            threads_of.run(self.code, self.header, scratch, size, (x, w, bias, residual, y), items, threads)
         else:
             self.kernel(self.header, _scratch(size), x, w, bias, residual, y, 0, items)
         if self.breach is not None and self.breach[0]:

@@ -8,6 +8,9 @@ are done the caller returns. A worker looks out for another job for a while, the
   belongs to a job is read only by who has taken a chunk of it, before whose end the job cannot end.
 - No sleeper is forgotten: a thread says that it sleeps before it looks for the last time, and whoever has news for it
   looks whether it sleeps after giving them. These are atomic and in one order for all threads.
+
+Where the threads are an OpenMP team (`openmp.py`), the runtime wakes them, waits for them and gives them numbers: what
+is left is to take chunks.
 """
 
 from __future__ import annotations
@@ -19,14 +22,14 @@ import llvmlite.ir as ll
 
 from trous.backends.cpu.header import POINTER_COUNT
 from trous.backends.cpu.ir import Function
-from trous.backends.cpu.values import I32, I64, POINTER, Int, Variable
+from trous.backends.cpu.values import I32, I64, LINE, POINTER, Int, Variable
 
 #: Places in the block of a job; what several threads write has a cache line of its own. Chunks left, chunks done,
 #: whether the caller sleeps and whether there is a job; what belongs to the job, its arrays last; the caller's lock and
-#: the functions of locks.
+#: the functions of locks; of an OpenMP team the function that tells a thread's number.
 LEFT, DONE, CALLER_SLEEPS, BUSY = 0, 8, 16, 24
 CHUNKS, ITEMS, KERNEL, HEADER, SCRATCH, SIZE, ARRAYS = range(32, 39)
-CALLER_LOCK, ACQUIRE, RELEASE = 48, 49, 50
+CALLER_LOCK, ACQUIRE, RELEASE, WHO = 48, 49, 50, 51
 JOB_LENGTH = 56
 #: Places in the block of a worker: whether it sleeps, its lock, its job and its number; the caller is number 0.
 SLEEPS, LOCK, JOB, NUMBER = 0, 1, 2, 3
@@ -35,9 +38,15 @@ WORKER_LENGTH = 8
 #: to wake it. Layers that follow each other at once then find the workers awake.
 PATIENCE = 400
 
+#: Chunks of items for each thread: how evenly they are shared, against what it costs to begin one.
+CHUNKS_EACH = 4
+
 #: Arguments of `launch`, integers all: job, kernel, header, scratch memory and how much of it each thread has, items,
 #: chunks, a table of workers, how many of them to wake, and the kernel's arrays. `work` has one, the worker.
 LAUNCH_ARGUMENTS = 9 + POINTER_COUNT
+#: Arguments of `open_team`: the runtime's function that opens a team, the one that tells a thread's number, `join`,
+#: threads, kernel, header, scratch memory, how much of it each thread has, items, chunks, and the kernel's arrays.
+TEAM_ARGUMENTS = 10 + POINTER_COUNT
 
 
 def build_launch(name: str, has_pause: bool) -> str:
@@ -49,14 +58,11 @@ def build_launch(name: str, has_pause: bool) -> str:
         with taken:
             code.run(kernel, header, scratch, arrays, fn.number(0), items)
         with free:
-            numbers = {CHUNKS: chunks, ITEMS: items, KERNEL: kernel, HEADER: header, SCRATCH: scratch, SIZE: size}
-            for place, number in (numbers | {ARRAYS + i: array for i, array in enumerate(arrays)}).items():
-                code.write(job, place, number)
             code.exchange(job, DONE, 0)
-            code.exchange(job, LEFT, chunks)
+            code.set_up(job, kernel, header, scratch, size, items, chunks, arrays)
             with fn.loop(0, count) as i:
                 code.wake(job, code.read(workers + i * 8, 0), SLEEPS, LOCK)
-            code.take_chunks(job, fn.number(0))
+            code.take_chunks(job, fn.number(0), lambda: code.one_more(job, chunks))
             code.wait(lambda: code.look(job, DONE).differs(chunks), job, job, CALLER_SLEEPS, CALLER_LOCK)
             code.exchange(job, BUSY, 0)
     return code.finish()
@@ -69,8 +75,29 @@ def build_work(name: str, has_pause: bool) -> str:
     (worker,) = fn.arguments
     job, number = code.read(worker, JOB), code.read(worker, NUMBER)
     with fn.repeat(lambda: fn.number(0).equals(0)):
-        code.take_chunks(job, number)
+        code.take_chunks(job, number, lambda: code.one_more(job, code.read(job, CHUNKS)))
         code.wait(lambda: code.look(job, LEFT) <= 0, job, worker, SLEEPS, LOCK)
+    return code.finish()
+
+
+def build_open(name: str) -> str:
+    """LLVM IR of the function that runs a job, which lies on its stack, by an OpenMP team."""
+    code = _Code(name, TEAM_ARGUMENTS, has_pause=False)
+    parallel, who, join, threads, kernel, header, scratch, size, items, chunks, *arrays = code.fn.arguments
+    job = code.block(JOB_LENGTH)
+    code.write(job, WHO, who)
+    code.set_up(job, kernel, header, scratch, size, items, chunks, arrays)
+    count = code.fn.builder.trunc(threads.value, I32)
+    code.call(parallel, ll.VoidType(), [code.pointer(join), code.pointer(job), count, ll.Constant(I32, 0)])
+    return code.finish()
+
+
+def build_join(name: str) -> str:
+    """LLVM IR of what each thread of a team does with a job."""
+    code = _Code(name, 1, has_pause=False)
+    (job,) = code.fn.arguments
+    number = code.call(code.read(job, WHO), I32, [])
+    code.take_chunks(job, Int(code.fn, code.fn.builder.zext(number, I64)), lambda: None)
     return code.finish()
 
 
@@ -83,8 +110,24 @@ class _Code:
         self.fn = Function(self.module, name, pointers=0, integers=arguments)
         self.has_pause = has_pause
 
-    def take_chunks(self, job: Int, thread: Int) -> None:
-        """Work until no chunk is left."""
+    def set_up(
+        self,
+        job: Int,
+        kernel: Int,
+        header: Int,
+        scratch: Int,
+        size: Int,
+        items: Int,
+        chunks: Int,
+        arrays: Sequence[Int],
+    ) -> None:
+        numbers = {CHUNKS: chunks, ITEMS: items, KERNEL: kernel, HEADER: header, SCRATCH: scratch, SIZE: size}
+        for place, number in (numbers | {ARRAYS + i: array for i, array in enumerate(arrays)}).items():
+            self.write(job, place, number)
+        self.exchange(job, LEFT, chunks)
+
+    def take_chunks(self, job: Int, thread: Int, done: Callable[[], None]) -> None:
+        """Work until no chunk is left; after each, `done`."""
         fn = self.fn
         left = Variable(fn, self.add(job, LEFT, -1))
         with fn.repeat(lambda: left.get() > 0):
@@ -93,10 +136,13 @@ class _Code:
             scratch = self.read(job, SCRATCH) + thread * self.read(job, SIZE)
             arrays = [self.read(job, ARRAYS + i) for i in range(POINTER_COUNT)]
             self.run(self.read(job, KERNEL), self.read(job, HEADER), scratch, arrays, begin, end)
-            done = self.add(job, DONE, 1) + 1
-            with fn.when(done.equals(chunks)):
-                self.wake(job, job, CALLER_SLEEPS, CALLER_LOCK)
+            done()
             left.set(self.add(job, LEFT, -1))
+
+    def one_more(self, job: Int, chunks: Int) -> None:
+        """Count a chunk that is done; after the last, wake the caller."""
+        with self.fn.when((self.add(job, DONE, 1) + 1).equals(chunks)):
+            self.wake(job, job, CALLER_SLEEPS, CALLER_LOCK)
 
     def run(self, kernel: Int, header: Int, scratch: Int, arrays: Sequence[Int], begin: Int, end: Int) -> None:
         pointers = [self.pointer(address) for address in (header, scratch, *arrays)]
@@ -133,9 +179,15 @@ class _Code:
         with self.fn.when(self.exchange(thread, sleeps, 0).differs(0)):
             self.call(self.read(job, RELEASE), ll.VoidType(), [self.pointer(self.read(thread, lock))])
 
-    def call(self, code: Int, returns: ll.Type, arguments: list[ll.Value]) -> None:
+    def call(self, code: Int, returns: ll.Type, arguments: list[ll.Value]) -> ll.Value:
         kind = ll.FunctionType(returns, [argument.type for argument in arguments])
-        self.fn.builder.call(self.fn.builder.inttoptr(code.value, kind.as_pointer()), arguments)
+        return self.fn.builder.call(self.fn.builder.inttoptr(code.value, kind.as_pointer()), arguments)
+
+    def block(self, length: int) -> Int:
+        """So many numbers on the stack, from a cache line on."""
+        place = self.fn.builder.alloca(ll.ArrayType(I64, length))
+        place.align = LINE
+        return Int(self.fn, self.fn.builder.ptrtoint(place, I64))
 
     def pointer(self, address: Int) -> ll.Value:
         return self.fn.builder.inttoptr(address.value, POINTER)
