@@ -7,7 +7,7 @@ sequence, copied once for a tile of steps and read by all taps whose shifts lie 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -25,13 +25,22 @@ class Place(NamedTuple):
     shift: int
 
 
-def stretches(offsets: Iterable[int], down: int, gap: int) -> tuple[list[Stretch], dict[int, Place]]:
-    """The stretches that hold all `offsets`, and the place of each.
+class Stretches(NamedTuple):
+    """The stretches that hold the offsets of an axis, the place of each offset, and the largest extent."""
+
+    found: tuple[Stretch, ...]
+    places: dict[int, Place]  #: offsets ascending
+    extent: int
+
+
+@lru_cache(maxsize=1024)
+def stretches(offsets: tuple[int, ...], down: int, gap: int) -> Stretches:
+    """The stretches that hold all `offsets`.
 
     Offsets of one residue share a stretch where their shifts lie at most `gap` apart; 0 gives each its own.
 
-    >>> stretches([0, 1, 2], down=2, gap=1)[0]
-    [Stretch(offset=0, extent=1), Stretch(offset=1, extent=0)]
+    >>> stretches((0, 1, 2), down=2, gap=1).found
+    (Stretch(offset=0, extent=1), Stretch(offset=1, extent=0))
     """
     found: list[Stretch] = []
     places: dict[int, Place] = {}
@@ -45,4 +54,5 @@ def stretches(offsets: Iterable[int], down: int, gap: int) -> tuple[list[Stretch
                 continue
         found.append(Stretch(offset, 0))
         places[offset] = Place(len(found) - 1, 0)
-    return found, places
+    extent = max((stretch.extent for stretch in found), default=0)
+    return Stretches(tuple(found), dict(sorted(places.items())), extent)

@@ -17,7 +17,7 @@ from math import ceil, prod
 from trous.backends.cpu import gemm
 from trous.backends.cpu.run import items_wanted
 from trous.backends.cpu.values import BYTES
-from trous.plan.window import Place, Stretch, stretches
+from trous.plan.window import Stretches, stretches
 
 #: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
 #: cache.
@@ -47,7 +47,7 @@ class Cut:
     """One way to cut it."""
 
     work: Work
-    axes: tuple[tuple[list[Stretch], dict[int, Place]], ...]
+    axes: tuple[Stretches, ...]
     tiles_per_block: int  #: channel tiles that one item computes
     tile: tuple[int, ...]  #: steps of a box along n, z, y, x
     strung: int  #: axes that strips run through, from the last
@@ -55,14 +55,19 @@ class Cut:
     @cached_property
     def length(self) -> tuple[int, ...]:
         """Places along n, z, y, x."""
-        extents = (0, *(max((s.extent for s in found), default=0) for found, _ in self.axes))
-        return tuple(each + extent for each, extent in zip(self.tile, extents, strict=True))
+        n, *inner = self.tile
+        return (n, *(each + axis.extent for each, axis in zip(inner, self.axes, strict=True)))
 
     @cached_property
     def pitch(self) -> tuple[int, ...]:
         """Places between neighbours along n, z, y, x."""
-        length = self.length
-        return tuple(prod(length[axis + 1 :]) for axis in range(4))
+        _, z, y, x = self.length
+        return z * y * x, y * x, x, 1
+
+    @cached_property
+    def pieces(self) -> int:
+        """Stretches of a window."""
+        return prod(len(axis.found) for axis in self.axes)
 
     @cached_property
     def boxes(self) -> int:
@@ -125,10 +130,9 @@ class Cut:
     @property
     def way(self) -> str:
         """In words."""
-        stretches = prod(len(found) for found, _ in self.axes)
         box = "x".join(map(str, self.tile))
         return f"boxes of {box}, {self.tiles_per_block} of {self.work.channel_tiles} channel tiles" + (
-            f", windows in {stretches} pieces" if stretches > 1 else ""
+            f", windows in {self.pieces} pieces" if self.pieces > 1 else ""
         )
 
     @cached_property
@@ -177,14 +181,14 @@ class Cut:
         """Records of `windows.STRETCH`."""
         return [
             (i * self.stretch_size // self.unit, z.offset, y.offset, x.offset, z.extent, y.extent, x.extent)
-            for i, (z, y, x) in enumerate(product(*(found for found, _ in self.axes)))
+            for i, (z, y, x) in enumerate(product(*(axis.found for axis in self.axes)))
         ]
 
     @cached_property
     def distances(self) -> list[int]:
         """Of every slot, in elements of the window."""
-        counts, pitch, found = [len(found) for found, _ in self.axes], self.pitch, []
-        for z, y, x in product(*(places.values() for _, places in map(_in_order, self.axes))):
+        counts, pitch, found = [len(axis.found) for axis in self.axes], self.pitch, []
+        for z, y, x in product(*(axis.places.values() for axis in self.axes)):
             number = (z.stretch * counts[1] + y.stretch) * counts[2] + x.stretch
             shift = z.shift * pitch[1] + y.shift * pitch[2] + x.shift
             found.append(number * self.stretch_size + shift * self.unit)
@@ -193,14 +197,13 @@ class Cut:
     @property
     def window(self) -> int:
         """Elements; a register tile may read beyond its box."""
-        count = prod(len(found) for found, _ in self.axes)
         shape = self.work.shape
-        return count * self.stretch_size + shape.positions * self.unit + shape.lanes * shape.lanes
+        return self.pieces * self.stretch_size + shape.positions * self.unit + shape.lanes * shape.lanes
 
     @cached_property
     def rows(self) -> int:
         """Rows of the window, of all stretches."""
-        return prod(len(found) for found, _ in self.axes) * prod(self.length[:3])
+        return self.pieces * prod(self.length[:3])
 
     @property
     def sums(self) -> int:
@@ -224,7 +227,7 @@ class Cut:
             "panels_kept": int(self.panels_kept),
             "chunk_panels": self.panels if self.panels_kept else 0,
             "span": self.span,
-            "stretch_count": prod(len(found) for found, _ in self.axes),
+            "stretch_count": self.pieces,
             "plane": self.plane,
         }
         for i, axis in enumerate("nzyx"):
@@ -234,11 +237,6 @@ class Cut:
             if axis != "x":
                 found |= {f"pitch_{axis}": pitch[i], f"flat_{axis}": int(4 - i <= self.strung), f"sum_{axis}": sums[i]}
         return found
-
-
-def _in_order(axis: tuple[list[Stretch], dict[int, Place]]) -> tuple[list[Stretch], dict[int, Place]]:
-    found, places = axis
-    return found, dict(sorted(places.items()))
 
 
 def best_cut(work: Work) -> Cut:
@@ -251,18 +249,25 @@ def cuts(work: Work) -> Iterator[Cut]:
     fitting = max(1, WEIGHT_BYTES // (work.panel * work.chunks * item))
     one = max(1, WEIGHT_BYTES // (work.panel * item))
     shared = max(1, work.channel_tiles * work.groups // items_wanted(1))
-    for tiles in {min(n, work.channel_tiles) for n in (fitting, one, min(shared, one))}:
-        even = ceil(work.channel_tiles / ceil(work.channel_tiles / tiles))
-        for gaps in product(
-            *({0, n} if len(o) > 1 else {0} for (_, o, _), n in zip(work.axes, work.steps[1:], strict=True))
-        ):
-            axes = tuple(stretches(offsets, down, gap) for (down, offsets, _), gap in zip(work.axes, gaps, strict=True))
-            for planes in {1, min(4, work.steps[1])}:
-                for columns in _columns(work):
-                    tile = _tile(work, axes, even, planes, columns)
-                    for strung in range(1, 5):
-                        if strung == 1 or tile[4 - strung] > 1:  # strips through one step are the same without it
-                            yield Cut(work, axes, even, tile, strung)
+    most = [min(n, work.channel_tiles) for n in (fitting, one, min(shared, one))]
+    blocks = {ceil(work.channel_tiles / ceil(work.channel_tiles / n)) for n in most}
+    windows = [_windows(*axis[:2], steps) for axis, steps in zip(work.axes, work.steps[1:], strict=True)]
+    extents = list(product({1, min(4, work.steps[1])}, _columns(work)))
+    for tiles, axes in product(blocks, product(*windows)):
+        for tile in {_tile(work, axes, tiles, planes, columns) for planes, columns in extents}:
+            for strung in range(1, 5):
+                if strung == 1 or tile[4 - strung] > 1:  # strips through one step are the same without it
+                    yield Cut(work, axes, tiles, tile, strung)
+
+
+def _windows(down: int, offsets: tuple[int, ...], steps: int) -> list[Stretches]:
+    """Stretches worth trying: one for each offset, or wherever a row of so many steps overlaps the next; the latter
+    alone where it copies nothing that no tap reads."""
+    reach = (offsets[-1] - offsets[0]) // down if offsets else 0
+    joined = stretches(offsets, down, min(steps, reach))
+    if sum(stretch.extent + 1 for stretch in joined.found) == len(offsets):
+        return [joined]
+    return [stretches(offsets, down, 0), joined]
 
 
 def _columns(work: Work) -> set[int]:
@@ -286,11 +291,11 @@ def _alive(down: int, offsets: tuple[int, ...], size: int, steps: int, each: int
     return found / (steps * len(offsets))
 
 
-def _tile(work: Work, axes: tuple, tiles_per_block: int, planes: int, columns: int) -> tuple[int, ...]:
+def _tile(work: Work, axes: tuple[Stretches, ...], tiles_per_block: int, planes: int, columns: int) -> tuple[int, ...]:
     """The largest box that fits: whole rows first, then planes; of several planes, where that many are wanted."""
     shape, item = work.shape, BYTES[work.shape.element]
-    count = prod(max(1, len(found)) for found, _ in axes)
-    extents = [0, *(max((s.extent for s in found), default=0) for found, _ in axes)]
+    count = prod(max(1, len(axis.found)) for axis in axes)
+    extents = [0, *(axis.extent for axis in axes)]
     window = WINDOW_BYTES // (work.window_channels * item * count)
     sums = SUM_BYTES // (work.phases * tiles_per_block * shape.channels * item)
     blocks = work.groups * ceil(work.channel_tiles / tiles_per_block)
@@ -301,7 +306,7 @@ def _tile(work: Work, axes: tuple, tiles_per_block: int, planes: int, columns: i
         outer = prod(wanted[a] + extents[a] for a in range(axis))
         room = min(window // (inner_window * outer) - extents[axis], sums // (inner_sums * prod(wanted[:axis])))
         most = max(1, min(columns if axis == 3 else work.steps[axis], room))
-        if most == work.steps[axis] and axis > 0 and prod(work.steps[:axis]) > 1:
+        if most == work.steps[axis] and (most == 1 or prod(work.steps[:axis]) > 1):
             each = most
         else:
             unit = shape.positions if axis == 3 and most < columns else 1
