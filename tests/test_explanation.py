@@ -21,17 +21,35 @@ from trous.problem import Problem
 FAMILIES = {
     "conv_transpose,c30-20,x20x60,k4x4,s2,p1,bias": (
         "gemm",
-        {"strips": "20 output channels in a group are more than 4", "channelwise": "one group"},
+        {
+            "strips": "20 output channels in a group are more than 4",
+            "stems": "30 input channels in a group are more than 8",
+            "channelwise": "one group",
+        },
     ),
     "conv,c40-36,x21x60,k3x3,p2,d2,g2,last,f64": (
         "gemm",
-        {"strips": "18 output channels", "channelwise": "18 output channels"},
+        {"strips": "18 output channels", "stems": "20 input channels", "channelwise": "18 output channels"},
     ),
-    "conv,c1-2,x250000,k3,d120000,p120000": ("gemm", {"strips": "no strip", "channelwise": "one group"}),
-    "conv_transpose,c4-3,x17,k50,s40": ("gemm", {"strips": "40 phases", "channelwise": "one group"}),
+    "conv,c1-2,x250000,k3,d120000,p120000": (
+        "gemm",
+        {"strips": "no strip", "stems": "no strip", "channelwise": "one group"},
+    ),
+    "conv_transpose,c4-3,x17,k50,s40": (
+        "gemm",
+        {"strips": "40 phases", "stems": "40 phases", "channelwise": "one group"},
+    ),
     "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias": ("strips", {}),
     "conv_transpose,c70-3,x9x37,k9x9,s2,p4,op1,last": ("strips", {}),
-    "conv,c70-70,x19x20,k3x3,p1,g70,last": ("channelwise", {"strips": "no neighbours in memory"}),
+    "conv,c3-40,x50x60,k5x5,s2,p2,bias": ("stems", {"strips": "40 output channels", "channelwise": "one group"}),
+    "conv_transpose,c8-40,x20x30,k4x4,s2,p1,g2,last": (
+        "stems",
+        {"strips": "20 output channels", "channelwise": "20 output channels"},
+    ),
+    "conv,c70-70,x19x20,k3x3,p1,g70,last": (
+        "channelwise",
+        {"strips": "no neighbours in memory"},
+    ),
 }
 
 
@@ -172,7 +190,7 @@ def test_matrix_tiles_are_compared_with_vectors() -> None:
     assert [e.cost for e in tiles] == sorted(e.cost for e in tiles)
     assert (vectors.way, tiles[0].cost < vectors.cost) == ("vectors instead of tiles", True)
     few = trous.explain("conv,c2-16,x40x40,k3x3,p1,bf16").kernel
-    assert few.family == "gemm"
+    assert few.family == "stems"
     assert few.refusals[0].startswith("amx_dense: tiles would take")
 
 

@@ -24,14 +24,14 @@ FAMILIES = {
         "conv,c256-300,x6x7,k5x5,p2,last",
         "conv_transpose,c260-130,x9x11,k4x4,s2,p1,bias",
         "conv_transpose,c260-130,x9x11,k4x4,s2,p1,last",
-        *(f"conv_transpose,n2,c5-20,x50,k24,s{s},p3,bias" for s in (3, 4, 5, 6, 7, 8, 9)),
+        *(f"conv_transpose,n2,c9-20,x50,k24,s{s},p3,bias" for s in (3, 4, 5, 6, 7, 8, 9)),
         "conv_transpose,c20-5,x50,k24,s3,p3,last",
         "conv_transpose,n2,c4-6,x40,k96,s32,g2,bias",  # phases in the place of channels
         "conv_transpose,c4-6,x5x9,k64x40,s32x20,p16x10,g2",
         "conv_transpose,c3-2,x17,k50,s40",  # fewer taps than phases
         "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,bias",
         "conv,n3,c40-72,x31x33,k3x3,s2,d2,p2,g2,last",
-        "conv,n70,c8-30,x3,k3,p1",  # many rows in one tile
+        "conv,n70,c9-30,x3,k3,p1",  # many rows in one tile
         "conv,c1-2,x250000,k3,d120000,p120000",  # no strip of inputs fits the cache
     ),
     "strips": (
@@ -53,6 +53,25 @@ FAMILIES = {
         "conv,c3-2,x9x37,k5x5,s4,p1,last,bias",
         "conv,c30-3,x40x37,k5x3,s2x7,p1,bias",
         "conv,n3,c90-1,x70x300,k3x3,p1",  # strips cut along every axis
+    ),
+    "stems": (
+        "conv,n2,c3-64,x21x45,k7x7,s2,p3,bias",
+        "conv,n2,c3-64,x21x45,k7x7,s2,p3,bias,last",
+        "conv,c1-17,x300,k3,d5,p5",  # a channel more than a vector, or a tile, holds
+        "conv,c1-17,x300,k3,d5,p5,last",
+        "conv,c1-8,x3x700x30,k3x3x3,p1,bias",  # strips cut along every axis
+        "conv,c6-40,x70x300,k5x3,s1x3,p1,last",  # blocks of channels transposed on the way
+        "conv_transpose,c2-20,x9x70,k5x8,s3x2,p1,bias",
+        "conv_transpose,c2-20,x9x70,k5x8,s3x2,p1,bias,last",
+        "conv_transpose,c3-10,x9x37,k6x4,s2x4,p1",  # four phases side by side
+        "conv_transpose,c3-24,x9x37,k3x9,s5x11,p1,last",  # phases without taps, more than registers interleave
+        "conv_transpose,c16-48,x11x21,k4x4,s2,p1,g4,bias",
+        "conv_transpose,c16-48,x11x21,k4x4,s2,p1,g4,bias,last",
+        "conv,c1-1026,x900,k300,s60",  # weights in several blocks
+        "conv,c1-1026,x900,k300,s60,last",
+        "conv,n3,c4-600,x3,k3,p1,last,bias",
+        "conv,c2-96,x130x260,k3x3,p1",  # an output written past the caches
+        "conv,c2-96,x130x260,k3x3,p1,last,bias",
     ),
     "channelwise": (
         "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",

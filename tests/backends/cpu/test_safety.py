@@ -13,7 +13,19 @@ import pytest
 from problems import integers, operation, rebind
 from trous import TrousError
 from trous.backends import cpu
-from trous.backends.cpu import correlate, dense, forward_pass, gemm, run, strip_plan, strips, target, weight_pass
+from trous.backends.cpu import (
+    correlate,
+    dense,
+    forward_pass,
+    gemm,
+    run,
+    stem_plan,
+    stems,
+    strip_plan,
+    strips,
+    target,
+    weight_pass,
+)
 from trous.backends.cpu.tables import Strides
 from trous.problem import Problem
 
@@ -21,7 +33,7 @@ from trous.problem import Problem
 @pytest.mark.parametrize(
     ("text", "fields", "bind"),
     [
-        ("conv,c3-5,x9x10,k3x3,p1", gemm.FIELDS, dense.bind),
+        ("conv,c3-5,x9x10,k3x3,p1", stems.FIELDS, stem_plan.bind),
         ("conv,c16-16,x9x10,k3x3,p1", gemm.FIELDS, dense.bind),
         ("conv,c4-4,x9x10,k3x3,p1,g4", strips.FIELDS, strip_plan.bind),
     ],

@@ -31,6 +31,7 @@ _GENERATORS = (
     "gemm",
     "staging",
     "strips",
+    "stems",
     "channelwise",
     "panels",
     "correlate",

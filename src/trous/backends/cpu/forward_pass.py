@@ -19,6 +19,8 @@ from trous.backends.cpu import (
     finishing,
     gemm,
     rows,
+    stem_plan,
+    stems,
     strip_plan,
     strips,
 )
@@ -171,11 +173,12 @@ class Family(NamedTuple):
     account: Callable[..., FamilyFacts]
 
 
-#: In the order in which they are asked: matrix tiles where they pay; dense, unless groups have few output channels.
+#: In the order in which they are asked: matrix tiles where they pay; dense, unless groups have few channels.
 FAMILIES = (
     Family(amx_dense, amx_pass.why_not, amx_pass.bind, amx_pass.account),
     Family(strips, strip_plan.why_not, strip_plan.bind, strip_plan.account),
     Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise, rows.account_channelwise),
+    Family(stems, stem_plan.why_not, stem_plan.bind, stem_plan.account),
     Family(gemm, dense.why_not, dense.bind, dense.account),
 )
 

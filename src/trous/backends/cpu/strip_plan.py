@@ -10,39 +10,19 @@ import numpy as np
 
 from trous.backends.cpu import strips
 from trous.backends.cpu.activations import slope_bits
-from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
+from trous.backends.cpu.run import Bound, scratch_parts
+from trous.backends.cpu.strip_cuts import Cut, Source, cut, step_counts
 from trous.backends.cpu.strip_tiles import Columns, Pass, Tile, by_cost, choose, columns, cycles
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES
-from trous.backends.cpu.windows import NEAR
 from trous.backends.epilogue import Epilogue
 from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation
-from trous.plan import BoundAxis
 from trous.plan.table import count
 
-#: Most bytes of staged inputs; those that stay in the first-level cache.
-STAGED, FIRST_LEVEL = 3 << 18, 1 << 15
 #: Output channels of a group, and vectors interleaved on store, at most.
 CHANNELS, INTERLEAVED = 4, 8
-#: Items of work for each core, where there is enough of it.
-ITEMS = 4
-#: Input channels up to which columns that are apart in memory are gathered rather than transposed with all channels.
-GATHERED = 4
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Strips: steps along z and y and vectors of columns in each, the extents of what they stage, its cycles."""
-
-    z: int
-    y: int
-    x: int
-    planes: int
-    rows: int
-    pitch: int
-    cycles: float
 
 
 @dataclass(frozen=True)
@@ -52,16 +32,9 @@ class Choice:
     taps: Taps
     tile: Tile
     across: Columns
-    source: str  #: see `staging.Stage`
-    channels: int  #: staged, those of a whole block where blocks are transposed
+    source: Source
     cut: Cut
     cycles: float
-
-    @property
-    def staged(self) -> int:
-        """Elements of staged memory."""
-        cut, residues = self.cut, self.taps.axes[2].plan.down
-        return self.channels * cut.planes * cut.rows * cut.pitch * residues
 
 
 def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
@@ -101,68 +74,16 @@ def _with(tile: Tile, operation: Operation, strides: Strides, element: str, targ
     """The cheapest strips for a tile; None where none fits the cache."""
     ins, outs = operation.in_channels // operation.groups, operation.out_channels // operation.groups
     taps = Taps(operation, strides, fold=False, lanes=outs)
-    lanes, step = target.lanes(BYTES[element]), taps.axes[2].plan.down
-    kind = "gathered"
-    if strides.x[-1] == 1 and step <= NEAR:
-        kind = "columns"
-    elif strides.x[1] == 1 and ins > GATHERED:
-        kind = "channels"
+    lanes, maps = target.lanes(BYTES[element]), operation.batch * operation.groups
+    source = Source.of(strides, ins, lanes, taps.axes[2].plan.down)
     across = columns(taps.axes[2].plan)
-    channels = ceil(ins / lanes) * lanes if kind == "channels" else ins
-    maps = operation.batch * operation.groups
-    cut = _cut(taps.axes, tile, channels, lanes, BYTES[element], ceil(items_wanted(ITEMS) / max(maps, 1)))
-    if cut is None:
+    strips_of = cut(taps.axes, tile.height * tile.spacing, tile.vectors, source.channels, lanes, BYTES[element], maps)
+    if strips_of is None:
         return None
-    steps = _steps(taps.axes)
+    steps = step_counts(taps.axes)
     blocks = steps[0] * ceil(steps[1] / tile.height) * ceil(steps[2] / (tile.vectors * lanes)) * (outs // tile.outs)
-    total = maps * (blocks * cycles(tile, across, ins) + cut.cycles)
-    return Choice(taps, tile, across, kind, channels, cut, total)
-
-
-def _cut(axes: tuple[BoundAxis, ...], tile: Tile, channels: int, lanes: int, item: int, wanted: int) -> Cut | None:
-    """The strips that cost the fewest copies, `wanted` of them or more if possible; None if none fits the cache."""
-    z, y, x = axes
-    steps = _steps(axes)
-    reach = [_reach(axis) for axis in axes]
-    advance = tile.height * tile.spacing
-    blocks = [steps[0], ceil(steps[1] / advance), ceil(ceil(steps[2] / lanes) / tile.vectors)]
-    last = max((tap.offset // x.plan.down for tap in x.live_taps), default=0)
-    best: Cut | None = None
-    for across in _shares(blocks[2]):
-        pitch = ceil((across * tile.vectors * lanes + max(last, 0) + _shift(x, lanes)) / lanes) * lanes
-        for deep in _shares(blocks[0]):
-            planes = (deep - 1) * z.plan.down + reach[0]
-            for high in _shares(blocks[1]):
-                rows = (high * advance - 1) * y.plan.down + reach[1]
-                size = channels * planes * rows * pitch * x.plan.down
-                if size * item > STAGED:
-                    continue
-                count = ceil(blocks[0] / deep) * ceil(blocks[1] / high) * ceil(blocks[2] / across)
-                each = 2.0 if size * item <= FIRST_LEVEL else 4.0
-                cost = count * (size / lanes * each + 200) * max(1.0, wanted / count)
-                if best is None or cost < best.cycles:
-                    best = Cut(deep, high * advance, across * tile.vectors, planes, rows, pitch, cost)
-    return best
-
-
-def _steps(axes: tuple[BoundAxis, ...]) -> list[int]:
-    return [ceil(axis.output_size / axis.plan.up) for axis in axes]
-
-
-def _shares(whole: int) -> list[int]:
-    """Sizes of 1, 2, 3, 4, 6, 8, 12, ... nearly equal parts."""
-    counts = [n for power in range(whole.bit_length()) for n in (1 << power, 3 << power >> 1)]
-    return sorted({ceil(whole / n) for n in counts if n <= whole} | {1})
-
-
-def _reach(axis: BoundAxis) -> int:
-    offsets = [tap.offset for tap in axis.live_taps] or [0]
-    return max(offsets) - min(offsets) + 1
-
-
-def _shift(axis: BoundAxis, lanes: int) -> int:
-    first = min((tap.offset // axis.plan.down for tap in axis.live_taps), default=0)
-    return ceil(-first / lanes) * lanes
+    total = maps * (blocks * cycles(tile, across, ins) + strips_of.cycles)
+    return Choice(taps, tile, across, source, strips_of, total)
 
 
 def bind(
@@ -170,45 +91,25 @@ def bind(
 ) -> tuple[strips.Shape, Bound]:
     chosen = choice(operation, strides, element, target)
     assert chosen is not None, "asked only where it fits"
-    tile, across, cut, taps = chosen.tile, chosen.across, chosen.cut, chosen.taps
+    tile, across, taps = chosen.tile, chosen.across, chosen.taps
     ins, outs = operation.in_channels // operation.groups, operation.out_channels // operation.groups
-    lanes, down = target.lanes(BYTES[element]), taps.axes[2].plan.down
+    lanes = target.lanes(BYTES[element])
     shape = strips.Shape(
         *(element, lanes, tile.vectors, len(tile.passes[0].rows), across.phases, tile.outs),
         row_masks=tile.row_masks,
         column_masks=tuple(mask for mask, _ in across.inputs),
-        source=chosen.source,
-        step=down if chosen.source == "columns" else 1,
+        source=chosen.source.kind,
+        step=chosen.source.step,
         channels_last=strides.y[-1] != 1,
         checked=checked,
         epilogue=epilogue.code,
     )
-    steps = _steps(taps.axes)
-    stage_y = cut.pitch * down
-    low, high = ([end(taps.offsets[axis], default=0) for axis in range(2)] for end in (min, max))
     numbers = sides(taps, operation)
     w_out = numbers["w_out"]
-    numbers |= {
-        "planes": cut.planes,
-        "rows": cut.rows,
-        "pitch": cut.pitch,
-        "shift": _shift(taps.axes[2], lanes),
-        "low_z": low[0],
-        "low_y": low[1],
-        "high_z": high[0],
-        "high_y": high[1],
+    numbers |= chosen.cut.numbers(taps.axes, lanes) | {
         "height": tile.height,
-        "stage_y": stage_y,
-        "stage_z": cut.rows * stage_y,
-        "stage_c": cut.planes * cut.rows * stage_y,
         "in_channels": ins,
         "groups": operation.groups,
-        "strips_z": ceil(steps[0] / cut.z),
-        "strips_y": ceil(steps[1] / cut.y),
-        "strips_x": ceil(steps[2] / (cut.x * lanes)),
-        "each_z": cut.z,
-        "each_y": cut.y,
-        "each_x": cut.x,
         "advance": tile.height * tile.spacing,
         "spacing": tile.spacing,
         "passes": len(tile.passes),
@@ -220,7 +121,7 @@ def bind(
     }
     tables, weights = _tables(shape, chosen, numbers, w_out, ins)
     scratch, places = scratch_parts(
-        {"staged": (chosen.staged, BYTES[element]), "weights": (weights * numbers["out_tiles"] + 1, BYTES[element])}
+        {"staged": (chosen.cut.size, BYTES[element]), "weights": (weights * numbers["out_tiles"] + 1, BYTES[element])}
     )
     numbers |= places | {"tile_weights": weights}
     items = operation.batch * operation.groups * numbers["strips_z"] * numbers["strips_y"] * numbers["strips_x"]
@@ -235,17 +136,17 @@ def account(
     """The tile and strips that are taken, and what the next best tiles would cost at these sizes."""
     tiles = by_cost(*_asked(operation, strides, target))[:WAYS]
     choices = [found for tile in tiles if (found := _with(tile, operation, strides, element, target)) is not None]
-    maps, cut = operation.batch * operation.groups, choices[0].cut
+    maps, used = operation.batch * operation.groups, choices[0].cut
     estimates = []
     for one in choices:
         copying = maps * one.cut.cycles
         parts = {"multiplying": one.cycles - copying, "copying": copying}
-        strip = f"{one.cut.z}x{one.cut.y}x{one.cut.x * shape.lanes}"
+        strip = f"{one.cut.z}x{one.cut.y}x{one.cut.x}"
         passes = count(len(one.tile.passes), "pass", "passes")
         way = f"{_words(one.tile, shape.phases)}, {passes}, strips of {strip}"
         estimates.append(Estimate(way, one.cycles, parts))
     facts: dict[str, int | tuple[int, ...]] = {
-        "strip": (cut.z, cut.y, cut.x * shape.lanes),
+        "strip": (used.z, used.y, used.x),
         "strips": tuple(bound.number(f"strips_{axis}") for axis in "zyx"),
         "maps": maps,
         "channel_tiles": bound.number("out_tiles"),

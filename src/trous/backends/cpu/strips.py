@@ -120,7 +120,7 @@ class _Strips:
 
     def strip(self, bx: Int, by: Int, bz: Int, group: Int, n: Int) -> Strip:
         k = self.k
-        column = bx * (k.each_x * self.shape.lanes)
+        column = bx * k.each_x
         return Strip(self.x.at(n * k.x_n + group * k.x_group), bz * k.each_z, by * k.each_y, column)
 
     def count_on(self, digits: list[Variable], sizes: tuple[Int, ...]) -> None:
@@ -149,7 +149,7 @@ class _Strips:
     def compute(self, strip: Strip, following: Strip, group: Int, n: Int) -> None:
         k, fn, shape = self.k, self.fn, self.shape
         y = self.y.at(n * k.y_n + group * k.y_group)
-        columns = fn.min(k.each_x, (k.steps_x - strip.column + (shape.lanes - 1)) // shape.lanes)
+        columns = (fn.min(k.each_x, k.steps_x - strip.column) + (shape.lanes - 1)) // shape.lanes
         whole = (columns + (shape.vectors - shape.narrow - 1)) // shape.vectors * shape.vectors
         with (
             fn.loop(0, fn.min(k.each_y, k.steps_y - strip.y), k.advance) as first,
