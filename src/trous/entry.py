@@ -164,8 +164,8 @@ def _check_arrays(x: Array, w: Array, bias: Array | None, residual: Array | None
 
 
 def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
-    transposed, *per_axis, groups, output_size, activation, residual = arguments
-    stride, padding, output_padding, dilation = map(_for_all_axes, per_axis)
+    transposed, *along, groups, output_size, activation, residual = arguments
+    stride, padding, output_padding, dilation = map(_for_all_axes, along)
     ndim = len(w.shape) - 2
     if not 1 <= ndim <= 3:
         layout = "(in_channels, out_channels/groups" if transposed else "(out_channels, in_channels/groups"
@@ -175,14 +175,13 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
         raise TrousError("x", rule, tuple(x.shape))
     batched = len(x.shape) == ndim + 2
     x_shape = tuple(x.shape) if batched else (1, *x.shape)
-    kernel = tuple(w.shape[2:])
-    spec: Conv | ConvTranspose
-    if transposed:
-        spec = ConvTranspose(kernel, stride, padding, output_padding, dilation, groups)
-        if output_size is not None and spec.output_padding not in (0, (0,) * ndim):
-            raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
-    else:
-        spec = Conv(kernel, stride, padding, dilation, groups)
+    layer = transposed, tuple(w.shape[2:]), stride, padding, output_padding, dilation, groups
+    try:
+        spec, per_axis = _layer(*layer)
+    except TypeError:  # a size that is still a symbol
+        spec, per_axis = _layer.__wrapped__(*layer)
+    if transposed and output_size is not None and spec.output_padding not in (0, (0,) * ndim):
+        raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
     out_channels = _check_channels(spec, transposed, x_shape[1], w.shape)
     if bias is not None and tuple(bias.shape) != (out_channels,):
         rule = f"must have one number for each of the {out_channels} output channels, shape ({out_channels},)"
@@ -201,16 +200,22 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
         raise TrousError("activation", "must be None for complex numbers", activation)
     if residual is not None and tuple(residual[0]) != (wanted := y_shape if batched else y_shape[1:]):
         raise TrousError("residual", f"must have the shape of the output, {wanted}", tuple(residual[0]))
-    axes = [spec.axis_arguments(axis) for axis in range(ndim)]
-    geometry = Geometry(
-        output_size=outputs,
-        stride=tuple(axis["stride"] for axis in axes),
-        before=tuple(spec.axis_padding(axis)[0] for axis in range(ndim)),
-        dilation=tuple(axis["dilation"] for axis in axes),
-        groups=spec.groups,
-        transposed=transposed,
-    )
+    geometry = Geometry(outputs, **per_axis, groups=spec.groups, transposed=transposed)
     return Call(batched, x_shape, tuple(w.shape), geometry, epilogue)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _layer(transposed: bool, kernel: tuple[int, ...], *arguments: Any) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """What a call says whatever the sizes: the spec, and of its geometry what has one number per axis."""
+    stride, padding, output_padding, dilation, groups = arguments
+    spec: Conv | ConvTranspose
+    if transposed:
+        spec = ConvTranspose(kernel, stride, padding, output_padding, dilation, groups)
+    else:
+        spec = Conv(kernel, stride, padding, dilation, groups)
+    axes = range(len(kernel))
+    per_axis = {name: tuple(spec.axis_arguments(axis)[name] for axis in axes) for name in ("stride", "dilation")}
+    return spec, per_axis | {"before": tuple(spec.axis_padding(axis)[0] for axis in axes)}
 
 
 def requested_epilogue(activation: Any, residual: bool = False) -> Epilogue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 from trous.arrays import is_torch
@@ -116,6 +116,7 @@ class Spec:
     def _axis(self, axis: int) -> AxisPlan:
         raise NotImplementedError
 
+    @cached_property
     def _key(self) -> tuple[Any, ...]:
         return (
             type(self),
@@ -124,10 +125,10 @@ class Spec:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Spec) and self._key() == other._key()
+        return isinstance(other, Spec) and self._key == other._key
 
     def __hash__(self) -> int:
-        return hash(self._key())
+        return hash(self._key)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from math import ceil, prod
 
 import numpy as np
@@ -202,18 +202,17 @@ def _entry_tables(
     cut: Cut,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Entries by chunk and phase, and where each phase starts."""
-    rows: list[tuple[int, ...]] = []
-    starts = []
-    for *_, part in chunks:
-        for entries in by_phase:
-            starts.append(len(rows))
-            rows += [
-                (cut.distances[e.slot], e.weight, e.low, e.high, *taps.slots[e.slot][:3])
-                for e in entries
-                if part_of_slot[e.slot] == part
-            ]
-    starts.append(len(rows))
-    return table(rows, gemm.ENTRY), np.array(starts, np.int64)
+    slots, distances = taps.slots, cut.distances
+    counts: list[list[int]] = []  # by part and phase
+    tables = []  # by part
+    for part in range(chunks[-1][-1] + 1):
+        of_part = [[e for e in entries if part_of_slot[e.slot] == part] for entries in by_phase]
+        counts.append(list(map(len, of_part)))
+        rows = [(distances[e.slot], e.weight, e.low, e.high, *slots[e.slot][:3]) for e in chain(*of_part)]
+        tables.append(np.array(rows, np.int64).reshape(-1, gemm.ENTRY))
+    starts = np.cumsum([0, *chain(*(counts[part] for *_, part in chunks))], dtype=np.int64)
+    found = np.concatenate([tables[part] for *_, part in chunks])
+    return found if len(found) else table([], gemm.ENTRY), starts
 
 
 def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:

@@ -37,10 +37,10 @@ class Fields:
 
     def pack(self, values: dict[str, int]) -> np.ndarray:
         """A header; every name must be given but the two of checked code."""
-        header = np.zeros(len(self.place), np.int64)
+        header = [0] * len(self.place)
         for name, value in values.items():
             header[self.place[name]] = value
-        return header
+        return np.array(header, np.int64)
 
 
 class Kernel:

@@ -37,7 +37,7 @@ class Bound:
         cls, fields: Fields, numbers: dict[str, int], tables: dict[str, np.ndarray], items: int, scratch: int
     ) -> Bound:
         """With the tables' addresses in the header, where they stay."""
-        addresses = {name: table.ctypes.data for name, table in tables.items()}
+        addresses = {name: address(table) for name, table in tables.items()}
         return cls(fields, fields.pack(numbers | addresses), tables, items, scratch)
 
     def number(self, name: str) -> int:
