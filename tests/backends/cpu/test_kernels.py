@@ -8,10 +8,10 @@ import torch
 from compare import assert_identical
 from problems import INSTRUCTION_SETS, assert_all_identical, integers, operation, run, torch_results
 from trous.backends import cpu
-from trous.backends.cpu import dense, forward_pass, strip_plan, target
+from trous.backends.cpu import dense, forward_pass, rows, strip_plan, target
 from trous.backends.cpu.run import threads
 from trous.backends.cpu.tables import Strides
-from trous.backends.epilogue import Epilogue
+from trous.backends.epilogue import NOTHING, Epilogue
 from trous.problem import Problem
 
 #: Problems by the family that their forward pass takes on the widest instruction set, channels-first and last.
@@ -82,6 +82,10 @@ FAMILIES = {
         "conv,n2,c64-64,x300,k3,d7,p7,g64,last,bias",  # whole blocks, rows in pieces
         "conv,c48-48,x20x70x9,k3x3x3,p1,g48,last",
         "conv,c300-300,x7x9x90,k3x3x3,p1,g300,last",
+        "conv,c64-64,x131x130,k3x3,p1,g64,last",  # an output written past the caches
+        "conv_transpose,c72-72,x80x50,k4x4,s2,p1,g72,last",  # as large, and of lines that are not whole
+        "conv_transpose,n2,c20-20,x6x11,k2x3,s3x5,p1,g20,last,bias",  # phases without taps, or one step short
+        "conv,c70-70,x9x11,k7x9,p12,d4,g70,last",  # every step is missed by some tap
     ),
 }
 
@@ -128,6 +132,17 @@ def test_the_cases_reach_what_they_name() -> None:
     assert bound(texts[0])["chunks"] > 1 and bound(texts[1])["chunks"] > 1 and bound(texts[2])["chunks"] > 1
     assert bound(texts[3])["channel_blocks"] > 1 and bound(texts[4])["channel_blocks"] > 1
     assert bound("conv_transpose,n2,c4-6,x40,k96,s32,g2,bias")["lane_extent"] == 1
+
+
+def test_large_outputs_of_whole_lines_go_past_the_caches() -> None:
+    large = {}
+    for text in FAMILIES["channelwise"]:
+        op, given = operation(Problem.parse(text)), integers(Problem.parse(text))
+        strides = Strides.of(given.x, given.w, given.dy)
+        with target.use(target.available()[-1]):
+            _, kernel = rows.bind_channelwise(op, strides, "float32", target.current(), False, NOTHING)
+        large[text] = kernel.number("large")
+    assert [text for text, number in large.items() if number] == ["conv,c64-64,x131x130,k3x3,p1,g64,last"]
 
 
 def test_strips_need_outputs_that_are_neighbours_along_a_row() -> None:

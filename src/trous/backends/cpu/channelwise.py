@@ -2,14 +2,17 @@
 
 All groups of a vector's lanes are computed at once: lane `c` multiplies the inputs of its own group. For the common
 depthwise case those are lane `c` of the input too, and loads are contiguous; otherwise they are gathered. The weights
-of one block of channels are copied to the cache, tap by tap. `positions` neighbouring outputs share each vector of
-weights.
+of one block of channels are copied to the cache, tap by tap. The steps of a tile share each vector of weights. Where
+some tap misses a step of a tile, each step asks each tap.
 
-Roofline: memory; a tap costs a load for each multiply-add.
+Roofline: memory for few taps: input and output once, a large output past the caches, which would read it first. A tap
+costs a load for each multiply-add, so that many taps come to the rate at which the first-level cache is read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import llvmlite.ir as ll
@@ -24,7 +27,7 @@ from trous.backends.epilogue import NOTHING, Epilogue
 FIELDS = Fields(
     numbers=(
         *("channels", "per_group", "blocks", "row_parts", "rows_each", "column_parts", "columns_each"),
-        *("plane_parts", "planes_each", "slope", "phases", "entry_count", "inner_first"),
+        *("plane_parts", "planes_each", "slope", "large", "phases", "entry_count", "panel", "inner_first"),
         *("inner_last", "steps_z", "steps_y", "steps_x", "up_z", "up_y", "up_x", "down_z", "down_y", "down_x"),
         *("in_z", "in_y", "in_x", "out_z", "out_y", "out_x", "low_z", "high_z", "low_y", "high_y"),
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x", "y_n", "y_z", "y_y", "y_x", "w_group", "w_in", "w_out"),
@@ -44,12 +47,13 @@ class Shape:
     vectors: int
     depthwise: bool  #: one input channel for each output channel
     full: int  #: first vectors of every block whose lanes are all channels; the others are masked
+    streams: bool = False  #: large outputs are written past the caches
     checked: bool = False
     epilogue: Epilogue = NOTHING
 
     @property
     def name(self) -> str:
-        flags = "".join("01"[flag] for flag in (self.depthwise, self.checked))
+        flags = "".join("01"[flag] for flag in (self.depthwise, self.streams, self.checked))
         tile = f"{self.positions}x{self.vectors}x{self.lanes}"
         return f"channelwise_{self.element}_{tile}_full{self.full}_{flags}{self.epilogue.word}"
 
@@ -69,8 +73,9 @@ class _Channelwise:
             k.array(name, "int64") for name in ("entries", "phase_list", "x_lanes", "w_lanes")
         )
         self.weights = k.part("weights", shape.element)
-        self.live = LiveTaps(k, k.phases)
+        self.live = LiveTaps(k, k.phases, k.panel)
         self.width = shape.vectors * shape.lanes
+        self.streamed = k.large.equals(1) & self.y.line_starts(0)
         self.finish = Finish(k, shape.epilogue, shape.element, shape.lanes)
 
     def build(self) -> str:
@@ -82,6 +87,8 @@ class _Channelwise:
             part, rest = rest % k.row_parts, rest // k.row_parts
             plane, n = rest % k.plane_parts * k.planes_each, rest // k.plane_parts
             x, y, row = self.x.at(n * k.x_n), self.y.at(n * k.y_n), part * k.rows_each
+            first = column * k.columns_each
+            last = fn.min(first + k.columns_each, k.steps_x)
             with (
                 fn.loop(plane, fn.min(plane + k.planes_each, k.steps_z)) as mz,
                 fn.loop(row, fn.min(row + k.rows_each, k.steps_y)) as my,
@@ -89,16 +96,13 @@ class _Channelwise:
                 z, input_row = mz * k.down_z, my * k.down_y
                 self.live.update(z, input_row)
                 line = x.at(z * k.x_z + input_row * k.x_y)
-                with fn.loop(0, k.phases) as phase:
+                with fn.loop(0, k.phases, k.up_x) as phase:  # those of one output row lie side by side
                     place = self.phase_list.at(phase * 3)
                     oz, oy = mz * k.up_z + place[0], my * k.up_y + place[1]
                     with fn.when((oz < k.out_z) & (oy < k.out_y)):
-                        out = y.at(oz * k.y_z + oy * k.y_y + place[2] * k.y_x)
-                        count = (fn.max(k.out_x - place[2], 0) + k.up_x - 1) // k.up_x
-                        first = column * k.columns_each
-                        last = fn.min(first + k.columns_each, count)
-                        with fn.loop(0, k.blocks) as block:
-                            self.row(line, out, block, phase, first, last)
+                        self.row(line, y.at(oz * k.y_z + oy * k.y_y), phase, first, last)
+        if self.shape.streams:
+            fn.fence()
         return k.finish()
 
     def masks(self, first: Int) -> list[ll.Value | None]:
@@ -116,67 +120,122 @@ class _Channelwise:
             for v in range(shape.vectors)
         ]
         with fn.loop(0, k.entry_count) as entry, fn.loop(0, k.per_group) as inner:
-            panel = self.weights.at(((block * k.entry_count + entry) * k.per_group + inner) * self.width)
+            panel = self.panels(block).at(entry * k.panel + inner * self.width)
             source = self.w.at(self.entries[entry * 2 + 1] + inner * k.w_in)
             for v, mask in enumerate(masks):
                 lanes = self.w_lanes.vector(first + v * shape.lanes, shape.lanes)
                 panel.set_vector(v * shape.lanes, source.gather(0, lanes, mask))
 
-    def row(self, line: Array, out: Array, block: Int, phase: Int, start: Int, stop: Int) -> None:
-        """A piece of one phase of an output row: positions that some tap misses one by one, those between in blocks."""
-        k, fn, shape = self.k, self.fn, self.shape
-        masks = self.masks(block * self.width)
-        inner_first = fn.max(fn.min(k.inner_first, stop), start)
-        inner_last = fn.max(fn.min(k.inner_last, stop), inner_first)
-        # The last block ends with the last position, and computes some again.
-        last = fn.choose(inner_last - inner_first >= shape.positions, inner_last, inner_first)
-        for low, high, count in ((start, inner_first, 1), (inner_first, last, shape.positions), (last, stop, 1)):
-            with fn.loop(low, high, count) as m:
-                self.positions(line, out, block, phase, fn.min(m, high - count), count, masks)
+    def row(self, line: Array, out: Array, phase: Int, start: Int, stop: Int) -> None:
+        """A piece of an output row, all phases of its steps: those that every tap finds inside in whole tiles, those
+        before and behind them in ragged ones."""
+        k, fn, most = self.k, self.fn, self.shape.positions
+        first = fn.max(fn.min(k.inner_first, stop), start)
+        last = fn.max(fn.min(k.inner_last, stop), first)
+        last = fn.choose(last - first >= most, last, first)
+        with fn.loop(0, 2) as side:
+            low, high = fn.choose(side.equals(0), start, last), fn.choose(side.equals(0), first, stop)
+            tiles = (high - low + (most - 1)) // most
+            count = (high - low + tiles - 1) // fn.max(tiles, 1)
+            with self.blocks() as (block, masks), fn.loop(low, high, count) as m, fn.loop(0, k.up_x) as beside:
+                self.ragged(line, out, block, phase + beside, m, fn.min(count, high - m), masks)
+        with self.blocks() as (block, masks), fn.loop(first, last, most) as m, fn.loop(0, k.up_x) as beside:
+            # The last tile ends with the last step, and computes some again.
+            self.whole(line, out, block, phase + beside, fn.min(m, last - most), masks)
 
-    def positions(
-        self, line: Array, out: Array, block: Int, phase: Int, m: Int, count: int, masks: list[ll.Value | None]
+    @contextmanager
+    def blocks(self) -> Iterator[tuple[Int, list[ll.Value | None]]]:
+        """Loop over blocks of channels, with the lanes that are channels."""
+        with self.fn.loop(0, self.k.blocks) as block:
+            yield block, self.masks(block * self.width)
+
+    def whole(self, line: Array, out: Array, block: Int, phase: Int, m: Int, masks: list[ll.Value | None]) -> None:
+        """Steps that every tap finds inside."""
+        fn, shape = self.fn, self.shape
+        tile, panels, origins = self.sums(block, masks), self.panels(block), self.origins(line, block, m)
+        with self.live.taps(phase) as live:
+            distance, panel = live[0], panels.at(live[2])
+            self.add_tap(tile, [origin.at(distance) for origin in origins], panel, block, masks)
+        target = self.target(out, block, phase, m)
+        if not shape.streams:
+            self.store(tile, target, masks, self.finish.set_vector)
+            return
+        with fn.either(self.streamed) as (then, otherwise):
+            with then:
+                self.store(tile, target, masks, self.finish.stream)
+            with otherwise:
+                self.store(tile, target, masks, self.finish.set_vector)
+
+    def ragged(
+        self, line: Array, out: Array, block: Int, phase: Int, m: Int, count: Int, masks: list[ll.Value | None]
     ) -> None:
-        k, fn, shape = self.k, self.fn, self.shape
-        first = block * self.width
-        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in masks] for _ in range(count)]
+        """Up to `count` steps, of which a tap finds some inside."""
+        k, fn = self.k, self.fn
+        tile, panels, origins = self.sums(block, masks), self.panels(block), self.origins(line, block, m)
+        columns = [(m + r) * k.down_x for r in range(self.shape.positions)]
+        with self.live.taps(phase) as live:
+            distance, ahead, panel = live[0], live[1], panels.at(live[2])
+            for row, origin, column in zip(tile, origins, columns, strict=True):
+                # One comparison of numbers without a sign: below zero is far above any size.
+                inside = fn.builder.icmp_unsigned("<", (column + ahead).value, k.in_x.value)
+                with fn.when(Int(fn, inside)):
+                    self.add_tap([row], [origin.at(distance)], panel, block, masks)
+        target, column = self.target(out, block, phase, m), m * k.up_x + self.phase_list[phase * 3 + 2]
+        for r, row in enumerate(tile):
+            with fn.when((count > r) & (column + k.up_x * r < k.out_x)):
+                self.store([row], target.at(k.up_x * k.y_x * r), masks, self.finish.set_vector)
+
+    def origins(self, line: Array, block: Int, m: Int) -> list[Array]:
+        """Where the inputs of a tile's steps begin, offsets of taps to come."""
+        k = self.k
+        own = block * self.width if self.shape.depthwise else 0
+        return [line.at((m + r) * (k.down_x * k.x_x) + own).anchored() for r in range(self.shape.positions)]
+
+    def sums(self, block: Int, masks: list[ll.Value | None]) -> list[list[Accumulator]]:
+        """`[step][vector]`, starting at the bias."""
+        fn, shape = self.fn, self.shape
+        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in masks] for _ in range(shape.positions)]
         for v, mask in enumerate(masks):
-            bias = self.load(self.bias, first + v * shape.lanes, mask)
+            bias = self.load(self.bias, block * self.width + v * shape.lanes, mask)
             for row in tile:
                 row[v].set(bias)
-        weights = self.weights.at(block * k.entry_count * k.per_group * self.width)
-        x = m * k.down_x
-        with self.live.taps(phase) as live:
-            panel = weights.at(live[3] * k.per_group * self.width)
-            source = line.at(live[0] + x * k.x_x)
-            if count == 1:
-                with fn.when((x + live[1] >= 0) & (x + live[1] < k.in_x)):
-                    self.add_tap(tile, source, panel, first, masks)
-            else:
-                self.add_tap(tile, source, panel, first, masks)
+        return tile
+
+    def panels(self, block: Int) -> Array:
+        """The weights of a block."""
+        return self.weights.at(block * self.k.entry_count * self.k.panel).anchored()
+
+    def target(self, out: Array, block: Int, phase: Int, m: Int) -> Array:
+        k = self.k
+        return out.at((m * k.up_x + self.phase_list[phase * 3 + 2]) * k.y_x + block * self.width)
+
+    def store(self, tile: list, target: Array, masks: list[ll.Value | None], put: Callable[..., None]) -> None:
+        k, lanes = self.k, self.shape.lanes
         for r, row in enumerate(tile):
-            target = out.at((m + r) * k.up_x * k.y_x + first)
+            line = target.at(k.up_x * k.y_x * r)
             for v, mask in enumerate(masks):
                 if mask is None:
-                    self.finish.set_vector(target, v * shape.lanes, row[v].get())
+                    put(line, v * lanes, row[v].get())
                 else:
-                    self.finish.set_masked(target, v * shape.lanes, row[v].get(), mask)
+                    self.finish.set_masked(line, v * lanes, row[v].get(), mask)
 
     def load(self, array: Array, index: Int, mask: ll.Value | None) -> ll.Value:
         return array.vector(index, self.shape.lanes) if mask is None else array.masked(index, mask)
 
-    def add_tap(self, tile: list, source: Array, panel: Array, first: Int, masks: list[ll.Value | None]) -> None:
-        k, fn, shape = self.k, self.fn, self.shape
-        every = ll.Constant(ll.VectorType(I1, shape.lanes), [1] * shape.lanes)
-        with fn.loop(0, 1 if shape.depthwise else k.per_group) as inner:
+    def add_tap(self, tile: list, sources: list[Array], panel: Array, block: Int, masks: list[ll.Value | None]) -> None:
+        """Multiply the inputs at `sources`, one for each row of a tile, with a tap's weights."""
+        k, fn, lanes = self.k, self.fn, self.shape.lanes
+        if self.shape.depthwise:
             for v, mask in enumerate(masks):
-                edge = v * shape.lanes
-                weight = panel.vector(inner * self.width + edge, shape.lanes)
-                for r, row in enumerate(tile):
-                    origin = source.at(k.down_x * k.x_x * r + inner)
-                    if shape.depthwise:
-                        value = self.load(origin, first + edge, mask)
-                    else:
-                        lanes = self.x_lanes.vector(first + edge, shape.lanes)
-                        value = origin.gather(0, lanes, every if mask is None else mask)
+                weight = panel.vector(v * lanes, lanes)
+                for row, source in zip(tile, sources, strict=True):
+                    row[v].multiply_add(weight, self.load(source, fn.number(v * lanes), mask))
+            return
+        every = ll.Constant(ll.VectorType(I1, lanes), [1] * lanes)
+        with fn.loop(0, k.per_group) as inner:
+            for v, mask in enumerate(masks):
+                weight = panel.vector(inner * self.width + v * lanes, lanes)
+                places = self.x_lanes.vector(block * self.width + v * lanes, lanes)
+                for row, source in zip(tile, sources, strict=True):
+                    value = source.gather(inner, places, every if mask is None else mask)
                     row[v].multiply_add(weight, value)

@@ -44,6 +44,11 @@ class Array:
         """The same memory with index 0 moved to `offset`."""
         return Array(self.fn, self.base, self.element, self.fn.number(self.offset) + offset, self.limits)
 
+    def anchored(self) -> Array:
+        """The same memory with its base where index 0 lies, so that code adds to a register that it has. Checked code
+        keeps the base, which limits count from."""
+        return self if self.limits else Array(self.fn, self.pointer(0), self.element)
+
     @property
     def _stored(self) -> ll.Type:
         return STORED.get(self.element, ELEMENTS[self.element])

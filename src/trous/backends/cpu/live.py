@@ -10,15 +10,15 @@ from trous.backends.cpu.ir import Array
 from trous.backends.cpu.values import Int, Variable
 
 #: Records, in 64-bit words: slots (offsets along z, y, x; memory distance), entries (slot, place in the weight), live
-#: taps (distance in memory, offset along x, place in the weight, entry, slot).
-SLOT, ENTRY, LIVE = 4, 2, 5
+#: taps (distance in memory, offset along x, where its packed weights begin).
+SLOT, ENTRY, LIVE = 4, 2, 3
 
 
 class LiveTaps:
     """The taps of every phase that find their row inside the input."""
 
-    def __init__(self, kernel: Kernel, phases: Int):
-        self.k, self.fn, self.phases = kernel, kernel.fn, phases
+    def __init__(self, kernel: Kernel, phases: Int, panel: Int):
+        self.k, self.fn, self.phases, self.panel = kernel, kernel.fn, phases, panel
         self.slots, self.entries, self.entry_at = (
             kernel.array(name, "int64") for name in ("slots", "entries", "entry_at")
         )
@@ -51,6 +51,6 @@ class LiveTaps:
                 at_z, at_y = z + slot[0], y + slot[1]
                 with fn.when((at_z >= 0) & (at_z < k.in_z) & (at_y >= 0) & (at_y < k.in_y)):
                     live = self.table.at(count.get() * LIVE)
-                    live[0], live[1], live[2], live[3], live[4] = slot[3], slot[2], entry[1], number, entry[0]
+                    live[0], live[1], live[2] = slot[3], slot[2], number * self.panel
                     count.set(count.get() + 1)
         self.start[self.phases] = count.get()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
 from trous.backends.cpu import channelwise
 from trous.backends.cpu.activations import slope_bits
+from trous.backends.cpu.dense import STREAMED_BYTES
 from trous.backends.cpu.live import ENTRY, LIVE, SLOT
+from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.values import BYTES
+from trous.backends.cpu.values import BYTES, LINE
 from trous.backends.epilogue import Epilogue
 from trous.backends.facts import FamilyFacts
 from trous.backends.operation import Operation
@@ -43,20 +45,19 @@ def bind_channelwise(
     per_group, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
     taps = Taps(operation, strides, fold=False, lanes=outs)
     lanes, channels = target.lanes(BYTES[element]), operation.out_channels
-    most = min(4 if target.registers >= 32 else 2, ceil(channels / lanes))
-    # As many vectors of channels as come out even, if some do.
-    vectors = next((n for n in range(most, 0, -1) if channels % (n * lanes) == 0), most)
+    vectors, positions = _tile(ceil(channels / lanes), target.registers)
     width = vectors * lanes
+    blocks = ceil(channels / width)
     shape = channelwise.Shape(
         *(element, lanes),
-        positions=min((target.registers - 2 - vectors) // vectors, 8),
+        positions=positions,
         vectors=vectors,
         depthwise=per_group == outs == 1,
-        full=channels % width // lanes or vectors * (channels % width == 0),
+        full=(channels - (blocks - 1) * width) // lanes,
+        streams=target.vector_bytes == LINE and element not in STORED,
         checked=checked,
         epilogue=epilogue.code,
     )
-    blocks = ceil(channels / width)
     parts = _parts(taps, operation, shape.positions, BYTES[element])
     numbers = sides(taps, operation) | parts
     for i, name in enumerate("zy"):
@@ -65,13 +66,17 @@ def bind_channelwise(
     # Steps of a row that every tap of it finds inside.
     axis = taps.axes[2]
     tables, lengths = _tap_tables(taps)
+    apart = [step for n, step in zip(operation.output_shape, strides.y, strict=True) if n > 1 and step > 1]
+    whole_lines = all(step % lanes == 0 for step in apart)
     numbers |= {
+        "panel": per_group * width,
+        "large": int(whole_lines and prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES),
         "channels": channels,
         "per_group": per_group,
         "blocks": blocks,
         "phases": len(taps.phases),
         "inner_first": max([axis.steps(tap).start for tap in axis.live_taps], default=0),
-        "inner_last": min([axis.steps(tap).stop for tap in axis.live_taps], default=0),
+        "inner_last": min([axis.steps(tap).stop for tap in axis.live_taps] + [axis.output_size // axis.plan.up]),
         "entry_count": int(tables["entry_at"][-1]),
         "slope": slope_bits(epilogue.slope),
     }
@@ -97,6 +102,21 @@ def account_channelwise(
         "channel_blocks": bound.number("blocks"),
     }
     return FamilyFacts(tile, cut)
+
+
+def _tile(vectors: int, registers: int) -> tuple[int, int]:
+    """Vectors and positions of a tile of few cycles, for so many vectors of channels."""
+
+    def loads(width: int) -> float:
+        """Of one tap and position: of inputs and weights, and what going from tap to tap takes the time of."""
+        return ceil(vectors / width) * (width + (width + 6) / _positions(width, registers))
+
+    best = min(range(1, registers // 5), key=loads)
+    return best, _positions(best, registers)
+
+
+def _positions(vectors: int, registers: int) -> int:
+    return min((registers - 2 - vectors) // vectors, 8)
 
 
 def _parts(taps: Taps, operation: Operation, positions: int, item: int) -> dict[str, int]:
