@@ -8,7 +8,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from trous.backends.cpu import gemm
+from trous.backends.cpu import gemm, product
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.cut import Cut, Work, best_cut, cuts
 from trous.backends.cpu.narrow import STORED
@@ -26,8 +26,8 @@ from trous.plan.table import count
 #: stays in the first-level cache: with positions along the vectors, and with channels, where inputs are single numbers.
 #: Taps of a phase in a chunk at most.
 STEPS_BY_POSITIONS, STEPS_BY_CHANNELS, CHUNK_TAPS = 512, 1152, 256
-#: Products for each output from which transposing inputs and outputs pays.
-TRANSPOSED_STEPS = 128
+#: Products for each output from which transposing inputs and outputs pays, and where phases are interleaved besides.
+TRANSPOSED_STEPS, TRANSPOSED_PHASES_STEPS = 128, 384
 #: Bytes of an output that is written past the caches: it would not stay there, and lines would be read before they are
 #: written.
 STREAMED_BYTES = 1 << 22
@@ -77,8 +77,9 @@ def bind(
         "weights": (cut.weights, item),
         "inputs": (cut.window, item),
         "sums": (cut.sums, item),
+        "turned": (shape.interleaved * shape.channels * shape.run if shape.across_y else 0, item),
         "rows": (cut.rows * ROW, 8),
-        "pairs": ((max(1, *map(len, by_phase)) + 1) * gemm.PAIR, 8),
+        "pairs": ((max(1, *map(len, by_phase)) + 1) * product.PAIR, 8),
         "columns": (layout.chunk_channels * (numbers["w_run"] if shape.weights == "taps" else 1), 8),
     }
     scratch, places = scratch_parts(lengths)
@@ -148,7 +149,7 @@ def _layout(
         shape = _by_channels(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
     else:
         shape = _by_positions(operation, strides, element, target, checked, out_channels)
-    streams = target.vector_bytes == LINE and element not in STORED and (shape.contiguous_y or shape.across_y)
+    streams = target.vector_bytes == LINE and element not in STORED and shape.contiguous_y
     shape = replace(shape, streams=streams, epilogue=epilogue.code)
     virtual_groups = groups * (per_group if fold else 1)
 
@@ -226,8 +227,9 @@ def _worth_transposing(operation: Operation, strides: Strides, out_channels: int
     single inputs need no whole cache lines, so the first-level cache holds more of them. Inputs and outputs are then
     transposed, which pays where an output sums many products."""
     axis = operation.bound.axes[-1].plan
-    rows_adjacent = strides.x[-1] == strides.y[-1] == 1 and axis.up == axis.down == 1
-    return rows_adjacent and out_channels % lanes == 0 and steps >= TRANSPOSED_STEPS
+    rows_adjacent = strides.x[-1] == strides.y[-1] == 1 and axis.up <= INTERLEAVED and axis.down == 1
+    least = TRANSPOSED_STEPS if axis.up == 1 else TRANSPOSED_PHASES_STEPS
+    return rows_adjacent and out_channels % lanes == 0 and steps >= least
 
 
 def _by_channels(
@@ -246,14 +248,16 @@ def _by_channels(
     vectors = min(widths, key=lambda v: ceil(out_channels / (v * lanes)) * v * widths[v])
     step = near(strides.x[-1] * operation.bound.axes[-1].plan.down)
     across = not _channels_adjacent(operation, strides) and step > 0
+    across_y = not fold and strides.y[1] != 1
     w_lane = strides.w[-1] if fold else strides.w[1 if operation.weight_by_input else 0]
     return gemm.Shape(
         *(element, lanes, _rows(target, vectors), vectors, False),
+        interleaved=operation.bound.axes[-1].plan.up if across_y else 1,
         across=across,
         stride=step if across else near(strides.x[1]),
         channel_pitch=max(lanes, 1 << (chunk_channels - 1).bit_length()),
-        contiguous_y=(strides.y[-1] if fold else strides.y[1]) == 1,
-        across_y=not fold and strides.y[1] != 1,
+        contiguous_y=across_y or (strides.y[-1] if fold else strides.y[1]) == 1,
+        across_y=across_y,
         weights=_adjacent_weights(operation, strides, w_lane, vectors * lanes, lanes),
         checked=checked,
     )

@@ -2,7 +2,7 @@
 
 The inputs of a tile are copied once into a window that stays in the cache (`windows`; never an im2col matrix); a tap is
 a constant distance in it. Weights are copied once into panels. The product keeps `rows x vectors` accumulators in
-registers.
+registers (`product`).
 
 Two orientations share everything else:
 
@@ -10,9 +10,6 @@ Two orientations share everything else:
   interleaved in registers as they are stored;
 - `channels` along the vectors, positions broadcast (channels-last; and, with the phases of a long stride in the place
   of channels, inverse-STFT-like layers).
-
-Roofline: with 14 x 2 accumulators a step is 28 multiply-adds for 2 loads (4 where they cross cache lines) and 14
-broadcasts, so the FMA units bound it.
 """
 
 from __future__ import annotations
@@ -25,15 +22,18 @@ from typing import Any
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
-from trous.backends.cpu.values import Accumulator, Int, Variable
+from trous.backends.cpu.product import PAIR, Product
+from trous.backends.cpu.values import Int, Variable
 from trous.backends.cpu.windows import NUMBERS, Order, Tile, Window
 from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records of the tables, in 64-bit words: entries (distance in the window, place in the weight, first lane, lane after
 #: the last, offsets along z, y, x), chunks (first channel, channels, whether its window is the one before), phases
-#: (along z, y, x), pairs (see `list_pairs`).
-ENTRY, CHUNK, PHASE, PAIR = 7, 3, 3, 2
+#: (along z, y, x).
+ENTRY, CHUNK, PHASE = 7, 3, 3
 
+#: Vectors of a channel's row that are stored together; see `Shape.run`.
+RUN = 16
 #: Vectors by which the weights asked for run ahead of those packed: rows lie too far apart for the processor to guess.
 AHEAD = 2
 
@@ -51,7 +51,7 @@ FIELDS = Fields(
         *("bias_group", "bias_lane", "slope", "large"),
     ),
     arrays=("x", "w", "bias", "y", "residual", "stretches", "entries", "entry_at", "chunk_list", "phase_list"),
-    scratch=("weights", "inputs", "sums", "rows", "pairs", "columns"),
+    scratch=("weights", "inputs", "sums", "turned", "rows", "pairs", "columns"),
 )
 
 
@@ -69,7 +69,7 @@ class Shape:
     stride: int = 1
     channel_pitch: int = 0
     contiguous_y: bool = True  #: neighbouring outputs are adjacent in memory
-    across_y: bool = False  #: with channels along the vectors, outputs are adjacent along the rows and transposed
+    across_y: bool = False  #: with channels along the vectors: sums are transposed to be stored along the rows
     weights: str = ""  #: whose weights are adjacent: those of "lanes" (output channels or phases), "channels", "taps"
     streams: bool = False  #: large outputs are written past the caches
     epilogue: Epilogue = NOTHING
@@ -91,6 +91,11 @@ class Shape:
         return self.rows if self.positions_along_vectors else self.lanes * self.vectors
 
     @property
+    def run(self) -> int:
+        """Places that are stored together where channels take turns: each then has some neighbouring cache lines."""
+        return self.lanes * max(1, RUN // self.interleaved)
+
+    @property
     def order(self) -> Order:
         return Order(self.positions_along_vectors, self.lanes, self.across, self.stride, self.channel_pitch)
 
@@ -104,6 +109,18 @@ class Shape:
             f"gemm_{way}_{self.element}_{self.rows}x{self.vectors}x{self.lanes}"
             f"_p{self.interleaved}_x{self.stride}_s{self.channel_pitch}_w{self.weights}_{flags}{self.epilogue.word}"
         )
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a register tile lies. A strip is what its places are counted through: a row, or several strung together."""
+
+    start: Int  #: the strip's first place in the window
+    kept: Int  #: and among the sums
+    strip: dict[str, Int]  #: its steps along n, z, y, where it does not run through these
+    place: Int  #: the tile's first place in the strip
+    length: Int  #: places of the strip
+    box: dict[str, tuple[Int, Int]]  #: the first and the last step along z, y, x that the tile can hold
 
 
 def build(shape: Shape) -> str:
@@ -120,7 +137,7 @@ class _Gemm:
         self.entries, self.entry_at, self.chunk_list, self.phase_list = (
             k.array(name, "int64") for name in FIELDS.arrays[6:]
         )
-        self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in FIELDS.scratch[:3])
+        self.weights, self.inputs, self.sums, self.turned = (k.part(name, shape.element) for name in FIELDS.scratch[:4])
         self.columns = k.part("columns", "int64")
         self.pairs, self.pair_count = k.part("pairs", "int64"), Variable(self.fn, 0)
         self.finish = Finish(k, shape.epilogue, shape.element, shape.lanes)
@@ -129,6 +146,7 @@ class _Gemm:
 
     def build(self) -> str:
         k, fn, shape = self.k, self.fn, self.shape
+        product = Product(k, shape)
         packed = Variable(fn, -1)  # the channel block whose weights lie in the panels
         with fn.loop(k.begin, k.end) as item:
             block = item // k.items_per_block
@@ -140,32 +158,40 @@ class _Gemm:
             with fn.loop(0, k.chunks) as chunk:
                 record = self.chunk_list.at(chunk * CHUNK)
                 start, channels = record[0], record[1]
-                panels = self.weights.at(chunk * k.chunk_panels)
+                panels = chunk * k.chunk_panels
                 with fn.when(packed.get().differs(block)):
-                    self.pack_weights(panels, group, first, count, chunk)
+                    self.pack_weights(self.weights.at(panels), group, first, count, chunk)
                 with fn.when(record[2].equals(0)):
                     self.window.fill(self.x.at(group // k.groups_per_input * k.x_group + start * k.x_c), channels)
-                with self.places() as (place, kept, left, box), fn.loop(0, k.phases * shape.interleaved) as phase:
-                    self.list_pairs(chunk, phase, channels, box)
-                    with fn.loop(0, count) as part:
-                        sums = self.sums_of(phase, part, kept)
-                        self.multiply(panels.at(part * k.panel), channels, place, left, chunk, sums)
+                with self.places() as spot:
+                    with fn.loop(0, k.phases * shape.interleaved) as phase:
+                        self.list_pairs(chunk, phase, channels, spot.box)
+                        with fn.loop(0, count) as part:
+                            panel, left = panels + part * k.panel, spot.length - spot.place
+                            sums = self.place_of(phase, part, spot.kept + spot.place)
+                            pairs = self.pair_count.get()
+                            product.call(panel, spot.start + spot.place, sums, left, channels, pairs, chunk)
+                    with fn.when((chunk + 1).equals(k.chunks)):
+                        self.store(group, first, count, spot)
             packed.set(fn.choose(k.panels_kept.equals(1), block, -1))
-            self.store(group, first, count)
         if shape.streams:
             fn.fence()
         return k.finish()
 
-    def sums_of(self, phase: Int, part: Int, place: Int) -> Array:
-        """Sums of one phase and channel tile from a place on: `[channel][place]`, or `[place][channel]` with channels
-        along the vectors."""
-        sums = self.sums.at((phase * self.k.tiles_per_block + part) * (self.k.span * self.shape.channels))
-        return sums.at(place if self.shape.positions_along_vectors else place * self.shape.channels)
+    @property
+    def apart(self) -> Int:
+        """Sums between one phase and the next."""
+        return self.k.tiles_per_block * self.k.span * self.shape.channels
+
+    def place_of(self, phase: Int, part: Int, place: Int) -> Int:
+        """Where the sums of one phase and channel tile lie, from a place on: `[channel][place]`, or `[place][channel]`
+        with channels along the vectors."""
+        first = phase * self.apart + part * (self.k.span * self.shape.channels)
+        return first + (place if self.shape.positions_along_vectors else place * self.shape.channels)
 
     @contextmanager
-    def places(self) -> Iterator[tuple[Int, Int, Int, dict[str, tuple[Int, Int]]]]:
-        """Loop over the register tiles of the box: first place in the window and among the sums, places left, and the
-        steps that they lie among.
+    def places(self) -> Iterator[Spot]:
+        """Loop over the register tiles of the box.
 
         Places are taken row by row, or through the pitch between rows, planes or images where that wastes fewer lanes.
         """
@@ -194,7 +220,8 @@ class _Gemm:
                     axis: (first[axis] + low, first[axis] + high)
                     for axis, (low, high) in zip("zyx", (planes, rows, columns), strict=True)
                 }
-                yield start + place, kept + place, length - place, box
+                strip = {"n": n, "z": z, "y": y}
+                yield Spot(start, kept, strip, place, length, box)
 
     # Weights: panels [channel tile][tap][input channel][channel of the tile]
 
@@ -216,7 +243,11 @@ class _Gemm:
             with fn.loop(0, count) as part, fn.loop(begin, end) as number:
                 panel = panels.at(part * k.panel + (number - begin) * channels * shape.channels)
                 self.pack_blocks(
-                    panel, source.at(self.entries[number * ENTRY + 1]), channels, (first + part) * shape.channels
+                    panel,
+                    source.at(self.entries[number * ENTRY + 1]),
+                    channels,
+                    (first + part) * shape.channels,
+                    fn.number(AHEAD * shape.lanes),
                 )
         elif shape.weights == "taps":
             self.note_columns(channels, begin, end, chunk)
@@ -224,7 +255,8 @@ class _Gemm:
             with fn.loop(0, count) as part, fn.loop(0, fn.choose(together, 1, channels)) as channel:
                 panel = panels.at(part * k.panel + channel * shape.channels)
                 run = k.w_run * fn.choose(together, channels, 1)
-                self.pack_blocks(panel, source.at(channel * k.w_in), run, (first + part) * shape.channels)
+                ahead = fn.choose(together, AHEAD * shape.lanes, AHEAD * k.w_in)
+                self.pack_blocks(panel, source.at(channel * k.w_in), run, (first + part) * shape.channels, ahead)
         else:
             with fn.loop(0, count) as part, fn.loop(0, channels) as channel, fn.loop(begin, end) as number:
                 panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
@@ -256,7 +288,7 @@ class _Gemm:
             tap = self.entries[number * ENTRY + 1]
             self.columns[channel * k.w_run + tap] = ((number - begin) * channels + channel) * shape.channels
 
-    def pack_blocks(self, panel: Array, source: Array, columns: Int, base: Int) -> None:
+    def pack_blocks(self, panel: Array, source: Array, columns: Int, base: Int, ahead: Int) -> None:
         """Neighbours in memory for all output channels of a tile: square blocks, transposed in registers."""
         k, fn, shape = self.k, self.fn, self.shape
         lanes = shape.lanes
@@ -266,7 +298,7 @@ class _Gemm:
             rows = []
             for row in range(min(lanes, shape.channels)):
                 place = (base + lane + row) * k.w_lane + column
-                source.prefetch(place + AHEAD * lanes)
+                source.prefetch(place + ahead)
                 rows.append(source.masked(place, fn.mask(fn.choose(count > row, some, 0), lanes)))
             rows += rows[:1] * (lanes - len(rows))
             kept = fn.mask(fn.bits(0, shape.channels - lane, lanes), lanes)
@@ -292,99 +324,77 @@ class _Gemm:
             pair[0], pair[1] = (number - begin) * channels * shape.channels, entry[0]
             self.pair_count.set(fn.choose(alive, self.pair_count.get() + 1, self.pair_count.get()))
 
-    # The product
-
-    def multiply(self, panels: Array, channels: Int, place: Int, left: Int, chunk: Int, sums: Array) -> None:
-        """Sums of one register tile, of half a tile where no more places are left than that."""
-        fn, shape = self.fn, self.shape
-        with fn.either(left <= shape.half) as (then, otherwise):
-            with then:
-                self.multiply_tile(True, panels, channels, place, chunk, sums)
-            with otherwise:
-                self.multiply_tile(False, panels, channels, place, chunk, sums)
-
-    def multiply_tile(self, half: bool, panels: Array, channels: Int, place: Int, chunk: Int, sums: Array) -> None:
-        k, fn, shape = self.k, self.fn, self.shape
-        rows, vectors, pitch = shape.rows, shape.vectors, shape.channel_pitch
-        if shape.positions_along_vectors:
-            vectors = shape.half // shape.lanes if half else vectors
-            kept = [sums.at(k.span * r) for r in range(rows)]
-        else:
-            rows = shape.half if half else rows
-            kept = [sums.at(r * shape.channels) for r in range(rows)]
-        tile = [[Accumulator(fn, shape.element, shape.lanes) for _ in range(vectors)] for _ in range(rows)]
-        with fn.either(chunk.equals(0)) as (then, otherwise):
-            with then:
-                for row in tile:
-                    for accumulator in row:
-                        accumulator.clear()
-            with otherwise:
-                for row, line in zip(tile, kept, strict=True):
-                    for v, accumulator in enumerate(row):
-                        accumulator.set(line.vector(v * shape.lanes, shape.lanes))
-        with fn.loop(0, self.pair_count.get()) as number:
-            pair = self.pairs.at(number * PAIR)
-            weights, inputs = panels.at(pair[0]), self.inputs.at(pair[1] + place * max(pitch, 1))
-            with fn.loop(0, channels) as channel:
-                if shape.positions_along_vectors:
-                    broadcast, row_step = weights.at(channel * shape.rows), 1
-                    along = inputs.at(channel * k.plane)
-                else:
-                    broadcast, row_step = inputs.at(channel), pitch
-                    along = weights.at(channel * shape.channels)
-                loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
-                for r, row in enumerate(tile):
-                    scalar = fn.splat(broadcast[r * row_step], shape.lanes)
-                    for v, accumulator in enumerate(row):
-                        accumulator.multiply_add(scalar, loaded[v])
-        for row, line in zip(tile, kept, strict=True):
-            for v, accumulator in enumerate(row):
-                line.set_vector(v * shape.lanes, accumulator.get())
-
     # Results
 
-    def store(self, group: Int, first: Int, count: Int) -> None:
-        """Add the bias and write the box's finished sums to where their phases lie in the output."""
-        k, fn, tile, shape = self.k, self.fn, self.tile, self.shape
-        target = self.y.at(group * k.y_group)
-        n_steps, z_steps, y_steps = (tile.size[axis].get() for axis in "nzy")
-        with (
-            fn.loop(0, n_steps) as n,
-            fn.loop(0, z_steps) as z,
-            fn.loop(0, y_steps) as y,
-            fn.loop(0, k.phases) as phase,
-        ):
-            phases = self.phase_list.at(phase * PHASE)
-            out = [
-                (tile.first[axis].get() + step) * getattr(k, f"up_{axis}") + phases[i]
-                for i, (axis, step) in enumerate(zip("zyx", (z, y, fn.number(0)), strict=True))
-            ]
-            with fn.when((out[0] < k.out_z) & (out[1] < k.out_y)):
-                image = target.at((tile.first["n"].get() + n) * k.y_n)
-                line = image.at(out[0] * k.y_z + out[1] * k.y_y + out[2] * k.y_x)
-                place = n * k.sum_n + z * k.sum_z + y * k.sum_y
-                left = k.out_x - out[2]  # outputs from the tile's first to the end of the row
-                with fn.loop(0, count) as part:
-                    channel = (first + part) * shape.channels
-                    phases_kept = range(shape.interleaved)
-                    sums = [self.sums_of(phase * shape.interleaved + i, part, place) for i in phases_kept]
-                    if shape.positions_along_vectors:
-                        self.store_positions(line, left, group, channel, sums)
-                    elif shape.across_y:
-                        self.store_across(line, left, group, channel, sums[0])
-                    else:
-                        self.store_channels(line, left, group, channel, sums[0])
+    def store(self, group: Int, first: Int, count: Int, spot: Spot) -> None:
+        """Add the bias and write finished sums to where their phases lie in the output.
 
-    def store_positions(self, line: Array, left: Int, group: Int, channel: Int, sums: list[Array]) -> None:
+        This follows every register tile, so that the memory takes results in while the next ones are multiplied. Of a
+        row that goes on in the next tile, what does not fill a vector is left to that.
+        """
+        k, fn, tile, shape = self.k, self.fn, self.tile, self.shape
+        one, end = k.flat_y.equals(0), fn.min(spot.place + shape.positions, spot.length)
+        rows = [fn.choose(one, 0, edge // k.pitch_y) for edge in (spot.place, end - 1)]
+        with fn.loop(rows[0], rows[1] + 1) as row:
+            row_start = row * k.pitch_y
+            begin, stop = (self.whole(fn.max(edge - row_start, 0)) for edge in (spot.place, end))
+            stop = fn.choose(end - row_start >= tile.size["x"].get(), tile.size["x"].get(), stop)
+            step = self.steps_of(row, spot)
+            image = self.y.at(group * k.y_group + (tile.first["n"].get() + step["n"]) * k.y_n)
+            inside = (step["y"] < tile.size["y"].get()) & (step["z"] < tile.size["z"].get()) & (begin < stop)
+            with fn.when(inside), fn.loop(0, k.phases) as phase:
+                phases = self.phase_list.at(phase * PHASE)
+                z, y, x = (
+                    (tile.first[axis].get() + at) * getattr(k, f"up_{axis}") + phases[i]
+                    for i, (axis, at) in enumerate(zip("zyx", (step["z"], step["y"], begin), strict=True))
+                )
+                with fn.when((z < k.out_z) & (y < k.out_y)), fn.loop(0, count) as part:
+                    line = image.at(z * k.y_z + y * k.y_y + x * k.y_x)
+                    channel, kept = (first + part) * shape.channels, spot.kept + row_start + begin
+                    at = self.place_of(phase * shape.interleaved, part, kept)
+                    sums = [self.sums.at(at + i * self.apart) for i in range(shape.interleaved)]
+                    edges = line, k.out_x - x, stop - begin, group, channel
+                    if shape.positions_along_vectors:
+                        self.store_positions(*edges, sums, k.span)
+                    elif shape.across_y and shape.interleaved > 1:
+                        self.store_turned(*edges, sums[0])
+                    elif shape.across_y:
+                        self.store_across(*edges, sums[0])
+                    else:
+                        self.store_channels(*edges, sums[0])
+
+    def whole(self, place: Int) -> Int:
+        """The last place of a row, up to this one, at which storing may stop."""
+        shape = self.shape
+        along_rows = shape.positions_along_vectors or shape.across_y
+        return place // shape.run * shape.run if along_rows else place
+
+    def steps_of(self, row: Int, spot: Spot) -> dict[str, Int]:
+        """The steps along n, z, y of a row of the strip."""
+        k, fn = self.k, self.fn
+        rows, planes = k.pitch_z // k.pitch_y, k.pitch_n // k.pitch_z
+        flat = {axis: getattr(k, f"flat_{axis}").differs(0) for axis in "nzy"}
+        plane = row // rows
+        found = {
+            "y": fn.choose(flat["z"], row % rows, row),
+            "z": fn.choose(flat["n"], plane % planes, plane),
+            "n": plane // planes,
+        }
+        return {axis: fn.choose(flat[axis], found[axis], spot.strip[axis]) for axis in "nzy"}
+
+    def store_positions(
+        self, line: Array, left: Int, steps: Int, group: Int, channel: Int, sums: list[Array], span: Int
+    ) -> None:
+        """Sums `[channel][place]`, channels `span` apart. `left`: outputs to the end of the row."""
         k, fn, shape = self.k, self.fn, self.shape
-        phases, lanes, steps = shape.interleaved, shape.lanes, self.tile.size["x"].get()
+        phases, lanes = shape.interleaved, shape.lanes
         if phases == 1:  # one phase at a time: neighbours are `up_x` outputs apart
             stop, step = fn.min(steps, (fn.max(left, 0) + k.up_x - 1) // k.up_x), k.y_x * k.up_x
         else:
             stop, step = fn.min(steps * phases, left), k.y_x
-        with fn.loop(0, fn.min(k.out_channels - channel, shape.rows)) as row:
+        with fn.loop(0, fn.min(k.out_channels - channel, shape.channels)) as row:
             bias = fn.splat(self.bias[group * k.bias_group + (channel + row) * k.bias_lane], lanes)
-            out, kept = line.at((channel + row) * k.y_c), [part.at(row * k.span) for part in sums]
+            out, kept = line.at((channel + row) * k.y_c), [part.at(row * span) for part in sums]
 
             def finished(edge: Int) -> list:
                 return fn.interleave([fn.builder.fadd(part.vector(edge, lanes), bias) for part in kept])
@@ -405,10 +415,10 @@ class _Gemm:
                     else:
                         self.finish.scatter(out, at * step, step, value, mask)
 
-    def store_across(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
+    def store_across(self, line: Array, left: Int, steps: Int, group: Int, channel: Int, sums: Array) -> None:
         """Square blocks of places and channels, transposed in registers."""
         k, fn, shape = self.k, self.fn, self.shape
-        lanes, steps = shape.lanes, fn.min(self.tile.size["x"].get(), left)
+        lanes, steps = shape.lanes, fn.min(steps, left)
         with fn.loop(0, shape.channels, lanes) as vector:
             first = channel + vector
             with fn.when(first < k.out_channels):
@@ -416,7 +426,7 @@ class _Gemm:
                 bias = self.bias.masked(group * k.bias_group + first, some)
                 with fn.loop(0, steps, lanes) as step:
                     inside = fn.bits(0, steps - step, lanes)
-                    rows = [sums.vector((step + row) * shape.channels + vector, lanes) for row in range(lanes)]
+                    rows = self.block(sums.at(step * shape.channels + vector))
                     values = fn.transpose([fn.builder.fadd(row, bias) for row in rows])
                     whole = (step + lanes <= steps) & (first + lanes <= k.out_channels)
                     with self.streaming(line.at(first * k.y_c + step), k.y_c, whole) as (then, otherwise):
@@ -428,9 +438,30 @@ class _Gemm:
                                 mask = fn.mask(fn.choose(first + lane < k.out_channels, inside, 0), lanes)
                                 self.finish.set_masked(line.at((first + lane) * k.y_c), step, value, mask)
 
-    def store_channels(self, line: Array, left: Int, group: Int, channel: Int, sums: Array) -> None:
+    def store_turned(self, line: Array, left: Int, steps: Int, group: Int, channel: Int, sums: Array) -> None:
+        """Square blocks of all phases, transposed, are sums as of positions along the vectors, to be interleaved."""
         k, fn, shape = self.k, self.fn, self.shape
-        steps = fn.min(self.tile.size["x"].get(), (fn.max(left, 0) + k.up_x - 1) // k.up_x)
+        phases, run = shape.interleaved, shape.run
+        apart = shape.channels * run
+        with fn.loop(0, steps, run) as step:
+            some, begin = fn.min(steps - step, run), step * phases
+            with fn.loop(0, phases) as phase, fn.loop(0, shape.channels, shape.lanes) as vector:
+                source = sums.at(phase * self.apart + step * shape.channels + vector)
+                target = self.turned.at(phase * apart + vector * run)
+                with fn.loop(0, some, shape.lanes) as place:
+                    for lane, value in enumerate(fn.transpose(self.block(source.at(place * shape.channels)))):
+                        target.set_vector(lane * run + place, value)
+            turned = [self.turned.at(phase * apart) for phase in range(phases)]
+            self.store_positions(line.at(begin * k.y_x), left - begin, some, group, channel, turned, fn.number(run))
+
+    def block(self, sums: Array) -> list[Any]:
+        """As many places as a vector has channels."""
+        lanes = self.shape.lanes
+        return [sums.vector(place * self.shape.channels, lanes) for place in range(lanes)]
+
+    def store_channels(self, line: Array, left: Int, steps: Int, group: Int, channel: Int, sums: Array) -> None:
+        k, fn, shape = self.k, self.fn, self.shape
+        steps = fn.min(steps, (fn.max(left, 0) + k.up_x - 1) // k.up_x)
         for vector in range(shape.vectors):
             first = channel + vector * shape.lanes
             with fn.when(first < k.out_channels):

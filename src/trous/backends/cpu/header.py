@@ -46,11 +46,17 @@ class Fields:
 class Kernel:
     """A kernel function under construction: its header's numbers as attributes, its arrays by name."""
 
-    def __init__(self, fields: Fields, name: str, checked: bool):
-        self.module = ll.Module(name)
-        self.fn = Function(self.module, name, pointers=2 + POINTER_COUNT, integers=2)
+    def __init__(self, fields: Fields, name: str, checked: bool, integers: int = 2, module: ll.Module | None = None):
+        """The whole of a module, or with `module` a function in it, for `call`, with as many integers as it likes."""
+        self.module = ll.Module(name) if module is None else module
+        self.fn = Function(self.module, name, pointers=2 + POINTER_COUNT, integers=integers)
         self.fields, self.checked = fields, checked
-        header, self._scratch, *self._pointers, self.begin, self.end = self.fn.arguments
+        self._shared, self.arguments = self.fn.arguments[: 2 + POINTER_COUNT], self.fn.arguments[2 + POINTER_COUNT :]
+        if module is None:
+            self.begin, self.end = self.arguments
+        else:
+            self.fn.function.linkage = "internal"
+        header, self._scratch, *self._pointers = self._shared
         self._header = Array(self.fn, header, "int64")
         self._numbers: dict[str, Int] = {}
 
@@ -78,6 +84,10 @@ class Kernel:
             base = self.fn.builder.gep(self._scratch, [start.value], source_etype=ll.IntType(8))
         limits = self._limits(self.fn.number(0), getattr(self, f"{name}_length")) if self.checked else None
         return Array(self.fn, base, summed_in(element), 0, limits)
+
+    def call(self, part: Kernel, *integers: Any) -> None:
+        """Another function of the module, on the same header, scratch memory and arrays."""
+        self.fn.builder.call(part.fn.function, [*self._shared, *(self.fn.number(n).value for n in integers)])
 
     def finish(self) -> str:
         self.fn.finish()
