@@ -330,7 +330,7 @@ class _Gemm:
         """Add the bias and write finished sums to where their phases lie in the output.
 
         This follows every register tile, so that the memory takes results in while the next ones are multiplied. Of a
-        row that goes on in the next tile, what does not fill a vector is left to that.
+        row that goes on in the next tile, what is less than a run is left to that.
         """
         k, fn, tile, shape = self.k, self.fn, self.tile, self.shape
         one, end = k.flat_y.equals(0), fn.min(spot.place + shape.positions, spot.length)
