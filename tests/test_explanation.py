@@ -58,14 +58,24 @@ def _as_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TROUS_BACKEND", raising=False)
 
 
+def test_layers_that_little_but_move_their_arrays_are_shared_as_well() -> None:
+    text = "conv_transpose,n16,c512-512,x{size},k6,s3,p2,op1,g512"
+    with run.threads(2):
+        threads = {size: trous.explain(text.format(size=size)).kernel.threads for size in (2, 32)}
+    assert Problem.parse(text.format(size=32)).multiplications < run.SMALL
+    assert threads == {2: 1, 32: 2}
+
+
 @pytest.mark.parametrize("text", FAMILIES)
 def test_the_facts_of_every_family(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family, refusing = FAMILIES[text]
     problem = Problem.parse(text)
     with target.use("avx2"), run.threads(3):
-        monkeypatch.setattr(run, "SMALL", problem.multiplications - 1)
+        shapes = (problem.input_shape, problem.weight_shape, (problem.out_channels,), problem.output_shape)
+        work = run.work_of(problem.multiplications, shapes)
+        monkeypatch.setattr(run, "SMALL", work - 1)
         told = trous.explain(text)
-        monkeypatch.setattr(run, "SMALL", problem.multiplications)
+        monkeypatch.setattr(run, "SMALL", work)
         assert trous.explain(text).kernel.threads == 1
         arrays = integers(problem)
         name = forward_pass.kernel_for(operation(problem), Strides.of(arrays.x, arrays.w, arrays.dy), problem.dtype)

@@ -25,7 +25,7 @@ from trous.backends.cpu import (
     strips,
 )
 from trous.backends.cpu.narrow import STORED, summed_in
-from trous.backends.cpu.run import Bound, Prepared, threads_used
+from trous.backends.cpu.run import Bound, Layout, Prepared, threads_used, work_of
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
 from trous.backends.epilogue import NOTHING, Epilogue
@@ -81,14 +81,7 @@ def _prepared(
     if done != epilogue and element in STORED:
         return None
     family, _, shape, bound = _choice(operation, strides, element, target, checked, done)
-    layouts = {
-        "x": (operation.input_shape, strides.x),
-        "w": (operation.weight_shape, strides.w),
-        "bias": ((operation.out_channels,), (1,)),
-        "y": (operation.output_shape, strides.y),
-    }
-    if done.residual:
-        layouts["residual"] = layouts["y"]
+    layouts = _layouts(operation, strides, done)
     kernel = engine.function(shape.name, target, lambda: family.kernel.build(shape))
     run = Prepared.of(kernel, bound, layouts, operation.multiplications, checked)
     if done == epilogue:
@@ -101,6 +94,17 @@ def _prepared(
         finish(*pointers)
 
     return run_and_finish
+
+
+def _layouts(operation: Operation, strides: Strides, epilogue: Epilogue) -> dict[str, Layout]:
+    """The arrays that a kernel reads and writes."""
+    layouts: dict[str, Layout] = {
+        "x": (operation.input_shape, strides.x),
+        "w": (operation.weight_shape, strides.w),
+        "bias": ((operation.out_channels,), (1,)),
+        "y": (operation.output_shape, strides.y),
+    }
+    return layouts | {"residual": layouts["y"]} if epilogue.residual else layouts
 
 
 def _in_the_same_pass(
@@ -136,6 +140,7 @@ def account(
         if element in STORED:
             where, element = f"{where}; all arrays widened before", summed_in(element)
     family, refusals, shape, bound = _choice(operation, strides, element, target, False, done)
+    shapes = (shape for shape, _ in _layouts(operation, strides, done).values())
     return KernelFacts(
         family=_name(family.kernel),
         refusals=tuple(refusals),
@@ -144,7 +149,7 @@ def account(
         sums_in=summed_in(element),
         epilogue=where,
         items=bound.items,
-        threads=threads_used(operation.multiplications, bound.items),
+        threads=threads_used(work_of(operation.multiplications, shapes), bound.items),
         kept=bound.kept(),
         facts=family.account(operation, strides, element, target, shape, bound),
     )

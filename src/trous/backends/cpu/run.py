@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -51,9 +51,12 @@ class Bound:
         return {name: next(end for end in ends if end > at) - at for name, at in starts.items()}
 
 
-#: Up to so many multiply-adds a call stays on one thread. To share it costs some 5 microseconds, and 30 more pass until
-#: a worker that sleeps is awake; this is 25 microseconds of work for a dense kernel and several times that for others.
+#: Up to so much work (`work_of`) a call stays on one thread. To share it costs some 5 microseconds, and 30 more pass
+#: until a worker that sleeps is awake; this is 25 microseconds for a dense kernel, or for one that does little but move
+#: its arrays.
 SMALL = 1 << 21
+#: Multiply-adds of a dense kernel in the time that a number takes from memory or to it.
+MOVED = 16
 
 _local = threading.local()
 
@@ -69,9 +72,14 @@ def thread_count() -> int:
     return _cores()
 
 
-def threads_used(multiplications: int, items: int) -> int:
+def threads_used(work: int, items: int) -> int:
     """How many a call uses that has so much to do: what `Prepared` finds in place, where small calls would notice."""
-    return min(thread_count(), items) if multiplications > SMALL else 1
+    return min(thread_count(), items) if work > SMALL else 1
+
+
+def work_of(multiplications: int, shapes: Iterable[Sequence[int]]) -> int:
+    """What a call has to do, in multiply-adds of a dense kernel: its own, and to move arrays of these shapes."""
+    return multiplications + MOVED * sum(map(prod, shapes))
 
 
 def _number(name: str, value: str) -> int:
@@ -137,7 +145,7 @@ class Prepared:
     code: int  #: its address
     bound: Bound
     header: int  #: its address
-    multiplications: int
+    work: int  #: as `work_of` counts it
     zeros: np.ndarray | None  #: what stands for no bias
     no_bias: int  #: its address
     breach: np.ndarray | None  #: where checked code says that it left its arrays
@@ -158,12 +166,13 @@ class Prepared:
                 bound.header[bound.fields.place[name]] = number
         zeros = _zeros(layouts["bias"][0][0]) if "bias" in layouts else None
         no_bias = 0 if zeros is None else address(zeros)
-        return cls(kernel, code_address(kernel), bound, address(bound.header), multiplications, zeros, no_bias, breach)
+        work = work_of(multiplications, (shape for shape, _ in layouts.values()))
+        return cls(kernel, code_address(kernel), bound, address(bound.header), work, zeros, no_bias, breach)
 
     def __call__(self, x: int, w: int, bias: int, residual: int, y: int) -> None:
         """Run on the arrays at these addresses; 0 for none."""
         items, size, bias = self.bound.items, self.bound.scratch, bias or self.no_bias
-        if self.multiplications > SMALL and (threads := min(count := thread_count(), items)) > 1:
+        if self.work > SMALL and (threads := min(count := thread_count(), items)) > 1:
             threads_of = team(count) or pool(threads)
             scratch = _scratch(size * threads_of.size)
             threads_of.run(self.code, self.header, scratch, size, (x, w, bias, residual, y), items, threads)
