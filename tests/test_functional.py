@@ -56,6 +56,23 @@ def test_torch_s_own_channels_last() -> None:
     assert y.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_channels_last_weight_gives_a_channels_last_output_as_in_torch(kind: str, channels: int) -> None:
+    """Of x with one channel nothing tells the format."""
+    x = torch.randint(-4, 5, (2, channels, 8, 9)).float()
+    w = torch.randint(-4, 5, (4, channels, 3, 3) if kind == "conv" else (channels, 4, 3, 3)).float()
+    expected = getattr(torch.nn.functional, f"{kind}2d")(x, w)
+    assert getattr(trous, kind)(x, w).is_contiguous()
+    last = w.to(memory_format=torch.channels_last)
+    y, theirs = getattr(trous, kind)(x, last), getattr(torch.nn.functional, f"{kind}2d")(x, last)
+    assert is_channels_last(theirs) and y.stride() == theirs.stride()
+    assert_identical(y, expected)
+    graph = torch.compile(getattr(trous, kind), fullgraph=True, backend="aot_eager")
+    assert graph(x, last).stride() == y.stride()
+    torch.compiler.reset()
+
+
 def test_strides_of_every_kind() -> None:
     rng = np.random.default_rng(1)
     x = rng.integers(1, 5, (4, 9, 2, 10)).astype(np.float32)

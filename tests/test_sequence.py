@@ -306,13 +306,15 @@ def test_prelu(grad: bool, slopes: int, monkeypatch: pytest.MonkeyPatch) -> None
     torch.compiler.reset()
 
 
-def test_a_large_weight_and_a_small_input_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_weight_and_a_small_output_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16)).eval().requires_grad_(False)
     trous.accelerate(layers)
     small, large = torch.randn(1, 16, 4, 4), torch.randn(1, 16, 16, 16)
     assert len(names(layers, small)) == 2 and names(layers, large) == ["run"]
     monkeypatch.undo()
     assert len(names(layers, large)) == 2 and names(layers, torch.randn(1, 16, 64, 65)) == ["run"]
+    wider = trous.accelerate(nn.Sequential(nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32)).eval().requires_grad_(False))
+    assert names(wider, torch.randn(1, 1, 46, 46)) == ["run"]
 
 
 def test_one_dimension_without_a_batch_is_torch_s_error_or_torch_s_answer() -> None:

@@ -88,6 +88,15 @@ def is_channels_last(x: Any) -> bool:
     return x.ndim > 2 and are_channels_adjacent(x.shape, strides(x))
 
 
+def gives_channels_last(x: Any, w: Any) -> bool:
+    """Whether the output of a convolution is channels-last: as in torch, where the input is or the weight is.
+
+    A model in that format then stays in it from its first layer on, though images come channels-first or have a single
+    channel, which does not tell.
+    """
+    return is_channels_last(x) or is_channels_last(w)
+
+
 def are_channels_adjacent(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """`is_channels_last` of an array's shape and strides in elements."""
     _, channel, *steps = strides

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trous.arrays import empty, is_channels_last
+from trous.arrays import empty, gives_channels_last
 from trous.backends.epilogue import Epilogue
 from trous.backends.execute import execute, execute_weight_grad, operation
 
@@ -43,7 +43,7 @@ def _run(x: Tensor, w: Tensor, bias: Tensor | None, output_size: list[int], *sha
 
 def _run_fake(x, w, bias, output_size, stride, before, dilation, groups, transposed):  # type: ignore[no-untyped-def]
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
-    return empty((x.shape[0], out_channels, *output_size), x, is_channels_last(x))
+    return empty((x.shape[0], out_channels, *output_size), x, gives_channels_last(x, w))
 
 
 def _run_finished(

@@ -8,7 +8,7 @@ all others as torch does. A convolution of trous takes along
 - where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
   mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
   the weight in the place of one for each output, and a handful of small operators. A weight with more elements than the
-  input stays as it is, and so does one before an input so small that the normalisation takes no longer than these.
+  output stays as it is, and so does one before an output so small that the normalisation takes no longer than these.
 
 Whoever looks between two modules sees what there was to see: a module with a hook, or whose forward was replaced, or
 that is compiled by itself, runs by itself.
@@ -45,7 +45,7 @@ _NAMES = {
 }
 _FOLLOWERS = _NORMS.keys() | _NAMES.keys()
 
-#: Elements of an input up to which folding costs as much as it saves, some 30 microseconds.
+#: Elements of an output up to which folding costs as much as it saves, some 30 microseconds.
 SMALL = 1 << 16
 
 
@@ -182,7 +182,10 @@ def _folds(norm: Any, layer: Any, weight: Any, bias: Any, input: Any) -> bool:
     """Whether a module is a normalisation that can be folded into the weight of the layer before it, for this input."""
     if type(norm) not in _NORMS or norm.training or norm.running_mean is None or not _unseen(norm):
         return False
-    if not isinstance(input, Tensor) or input.numel() <= SMALL or input.numel() < weight.numel():
+    if not isinstance(input, Tensor):
+        return False
+    outputs = input.numel() // layer.in_channels * layer.out_channels  # were there no stride
+    if outputs <= SMALL or outputs < weight.numel():
         return False
     tensors = [weight, norm.running_mean, norm.running_var]
     tensors += [tensor for tensor in (bias, norm.weight, norm.bias) if tensor is not None]
