@@ -73,6 +73,15 @@ FAMILIES = {
         "conv,c2-96,x130x260,k3x3,p1",  # an output written past the caches
         "conv,c2-96,x130x260,k3x3,p1,last,bias",
     ),
+    "maps": (
+        "conv,n3,c37-37,x7x7,k3x3,p1,g37,bias",
+        "conv,n2,c33-33,x5x6x7,k3x3x3,p2,d2,g33",
+        "conv,c40-40,x9x11,k7x9,p12,d4,g40,bias",  # every step is missed by some tap
+        "conv,c38-38,x13x15,k2x3,s3x2,g38",
+        "conv,c40-40,x30,k2,s5,pcausal,g40",  # inputs that no tap reads
+        "conv_transpose,n2,c40-40,x4x5,k2x2,s3x3,p1,g40,bias",  # phases without taps, or one step short
+        "conv_transpose,n16,c70-70,x9,k6,s3,p2,op1,g70",
+    ),
     "channelwise": (
         "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",
         "conv,c40-80,x9x20,k3x3,p1,g40,last",

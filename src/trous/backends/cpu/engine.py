@@ -33,6 +33,7 @@ _GENERATORS = (
     "strips",
     "stems",
     "channelwise",
+    "maps",
     "panels",
     "correlate",
     "activations",

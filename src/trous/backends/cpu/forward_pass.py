@@ -18,6 +18,8 @@ from trous.backends.cpu import (
     engine,
     finishing,
     gemm,
+    map_plan,
+    maps,
     rows,
     stem_plan,
     stems,
@@ -181,6 +183,7 @@ class Family(NamedTuple):
 #: In the order in which they are asked: matrix tiles where they pay; dense, unless groups have few channels.
 FAMILIES = (
     Family(amx_dense, amx_pass.why_not, amx_pass.bind, amx_pass.account),
+    Family(maps, map_plan.why_not, map_plan.bind, map_plan.account),
     Family(strips, strip_plan.why_not, strip_plan.bind, strip_plan.account),
     Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise, rows.account_channelwise),
     Family(stems, stem_plan.why_not, stem_plan.bind, stem_plan.account),

@@ -1,0 +1,220 @@
+"""Binding of the `maps` kernel: when it fits, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from math import ceil, prod
+
+import numpy as np
+
+from trous.backends.cpu import maps, strip_plan
+from trous.backends.cpu.activations import slope_bits
+from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
+from trous.backends.cpu.tables import Strides, Taps, sides, table
+from trous.backends.cpu.target import Target
+from trous.backends.cpu.values import BYTES
+from trous.backends.epilogue import Epilogue
+from trous.backends.facts import Estimate, FamilyFacts
+from trous.backends.operation import Operation
+from trous.plan.table import count
+
+#: Most bytes of staged inputs and sums together.
+STAGED = 3 << 18
+#: Cycles to transpose a vector, to begin a tile and to go from one tap to the next.
+TRANSPOSE, START, NEXT = 6, 20, 1.5
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How maps lie in the cache: positions along the axes of the inputs with their margins, and of the outputs."""
+
+    taps: Taps
+    vectors: int
+    positions: int  #: steps of a tile
+    lanes: int
+    low: tuple[int, ...]  #: the offset that lies at the frame's beginning
+    size: tuple[int, ...]
+    outputs: tuple[int, ...]
+    tiles: tuple[int, int, int]  #: along z, y, x, for each phase
+
+    @property
+    def width(self) -> int:
+        return self.vectors * self.lanes
+
+    @property
+    def staged(self) -> int:
+        """Numbers of the inputs, and behind them what no tap reads."""
+        return (prod(self.size) + 1) * self.width
+
+    @property
+    def sums(self) -> int:
+        return (prod(self.outputs) + 1) * self.width
+
+    @property
+    def blocks(self) -> int:
+        return ceil(self.taps.operation.out_channels / self.width)
+
+    @property
+    def items(self) -> int:
+        return self.taps.operation.batch * self.blocks
+
+    @property
+    def cycles(self) -> float:
+        """Of one core, those included in which it would have to wait for others."""
+        cores = items_wanted(1)
+        return sum(self.parts().values()) * ceil(self.items / cores) * cores / self.items
+
+    def parts(self) -> dict[str, float]:
+        """Cycles of one core, all of it."""
+        operation = self.taps.operation
+        sizes = [prod(size) for size in (operation.bound.input_size, operation.bound.output_size)]
+        moved = sum(ceil(size / self.lanes) * self.lanes for size in sizes) * self.vectors
+        entries = sum(map(len, self.taps.entries))
+        loads = self.vectors * (self.positions + 1)
+        each = entries * (loads / 2 + NEXT) + len(self.taps.phases) * (START + loads)
+        return {"multiplying": self.items * prod(self.tiles) * each, "transposing": self.items * moved * TRANSPOSE}
+
+
+@lru_cache(maxsize=256)
+def frame(operation: Operation, strides: Strides, element: str, target: Target) -> Frame:
+    taps = Taps(operation, strides, fold=False, lanes=1)
+    lanes = target.lanes(BYTES[element])
+    vectors = ceil(operation.out_channels / lanes)
+    # Two vectors share what a tap costs, unless one of them would often be empty.
+    across = 2 if vectors % 2 == 0 or vectors > 7 else 1
+    positions = min((target.registers - 2 - across) // across, 8)
+    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
+    tiles = (steps[0], steps[1], ceil(steps[2] / positions))
+    steps[2] = tiles[2] * positions
+    ends = [(offsets[0], offsets[-1]) if offsets else (0, 0) for offsets in taps.offsets]
+    down, up = ([getattr(axis.plan, rate) for axis in taps.axes] for rate in ("down", "up"))
+    return Frame(
+        *(taps, across, positions, lanes),
+        low=tuple(low for low, _ in ends),
+        size=tuple((n - 1) * d + high - low + 1 for n, d, (low, high) in zip(steps, down, ends, strict=True)),
+        outputs=tuple(n * u for n, u in zip(steps, up, strict=True)),
+        tiles=tiles,
+    )
+
+
+def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
+    """It takes groups of one channel each, maps without gaps that fit the cache, and is asked whether strips of them
+    cost less."""
+    if operation.groups == 1:
+        return "there is one group"
+    if not operation.groups == operation.in_channels == operation.out_channels:
+        return "groups have more than one channel"
+    if not (_whole(operation.input_shape, strides.x) and _whole(operation.output_shape, strides.y)):
+        return "maps have gaps in memory"
+    found = frame(operation, strides, element, target)
+    if (found.staged + found.sums) * BYTES[element] > STAGED:
+        return "the maps of a block of channels do not fit the cache"
+    if strip_plan.why_not(operation, strides, element, target) is None:
+        chosen = strip_plan.choice(operation, strides, element, target)
+        if chosen is not None and chosen.cycles <= found.cycles:
+            return "strips of rows cost less"
+    return None
+
+
+def _whole(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether each channel's positions lie one behind the other."""
+    place = 1
+    for n, step in zip(shape[:1:-1], strides[:1:-1], strict=True):
+        if n > 1 and step != place:
+            return False
+        place *= n
+    return True
+
+
+def bind(
+    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
+) -> tuple[maps.Shape, Bound]:
+    found = frame(operation, strides, element, target)
+    shape = maps.Shape(*(element, found.lanes, found.positions, found.vectors), checked=checked, epilogue=epilogue.code)
+    tables = _tables(found)
+    axis = found.taps.axes[2].plan
+    numbers = sides(found.taps, operation)
+    numbers = {name: numbers[name] for name in ("w_group", "x_n", "x_c", "y_n")}
+    numbers |= {
+        "batch": operation.batch,
+        "channels": operation.out_channels,
+        "inputs": prod(operation.bound.input_size),
+        "outputs": prod(operation.bound.output_size),
+        "tile_count": prod(found.tiles) * len(found.taps.phases),
+        "entry_count": sum(map(len, found.taps.entries)),
+        "step": axis.down * found.width,
+        "out_step": axis.up * found.width,
+        "y_c": strides.y[1],
+        "slope": slope_bits(epilogue.slope),
+    }
+    item = BYTES[element]
+    scratch, places = scratch_parts(
+        {
+            "staged": (found.staged, item),
+            "sums": (found.sums, item),
+            "weights": ((numbers["entry_count"] + 1) * found.width, item),
+        }
+    )
+    return shape, Bound.of(maps.FIELDS, numbers | places, tables, found.items, scratch)
+
+
+def account(
+    operation: Operation, strides: Strides, element: str, target: Target, shape: maps.Shape, bound: Bound
+) -> FamilyFacts:
+    """The frame of a block's maps, and what the model says of them."""
+    found = frame(operation, strides, element, target)
+    positions = count(shape.positions, "position", "positions")
+    tile = f"{positions} x {count(shape.vectors, 'vector', 'vectors')} of {shape.lanes} channels"
+    cut: dict[str, int | tuple[int, ...]] = {
+        "frame": found.size,
+        "tiles": found.tiles,
+        "channel_blocks": found.blocks,
+    }
+    parts = found.parts()
+    return FamilyFacts(tile, cut, (Estimate(tile, sum(parts.values()), parts),), "cycles of a core")
+
+
+def _tables(found: Frame) -> dict[str, np.ndarray]:
+    taps, width = found.taps, found.width
+    apart = found.size[1] * found.size[2], found.size[2], 1
+    out_apart = found.outputs[1] * found.outputs[2], found.outputs[2], 1
+    entries: list[tuple[int, int]] = []
+    ranges = []
+    for of_phase in taps.entries:
+        first = len(entries)
+        for entry in of_phase:
+            offsets = zip(taps.slots[entry.slot], found.low, apart, strict=False)
+            entries.append((sum((offset - low) * step for offset, low, step in offsets) * width, entry.weight))
+        ranges.append((first, len(entries)))
+    plans = [axis.plan for axis in taps.axes]
+    steps = 1, 1, found.positions
+    tiles = []
+    for place in product(*map(range, found.tiles)):
+        m = [at * each for at, each in zip(place, steps, strict=True)]
+        source = sum(at * plan.down * step for at, plan, step in zip(m, plans, apart, strict=True))
+        for phase, (first, last) in zip(taps.phases, ranges, strict=True):
+            where = zip(m, plans, phase, out_apart, strict=True)
+            target = sum((at * plan.up + own) * step for at, plan, own, step in where)
+            tiles.append((source * width, target * width, first, last))
+    return {
+        "tile_list": table(tiles, maps.TILE),
+        "entry_list": table(entries, maps.ENTRY),
+        "x_places": _places([axis.input_size for axis in taps.axes], found.low, found.size, found),
+        "y_places": _places([axis.output_size for axis in taps.axes], (0, 0, 0), found.outputs, found),
+    }
+
+
+def _places(sizes: Sequence[int], low: Sequence[int], into: Sequence[int], found: Frame) -> np.ndarray:
+    """Where the positions of a map lie, by vectors; those outside of the frame behind its end."""
+    place, inside = np.zeros((), np.int64), np.ones((), bool)
+    for n, first, extent in zip(sizes, low, into, strict=True):
+        along = np.arange(n) - first
+        place = place[..., None] * extent + along
+        inside = inside[..., None] & (along >= 0) & (along < extent)
+    behind = prod(into)
+    listed = np.full(ceil(prod(sizes) / found.lanes) * found.lanes, behind, np.int64)
+    listed[: place.size] = np.where(inside, place, behind).reshape(-1)
+    return listed * found.width
