@@ -44,7 +44,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Cut:
-    """One way to cut it."""
+    """One way to cut it. What is quick to compute is not kept: most ways are weighed once and dropped."""
 
     work: Work
     axes: tuple[Stretches, ...]
@@ -64,21 +64,21 @@ class Cut:
         _, z, y, x = self.length
         return z * y * x, y * x, x, 1
 
-    @cached_property
+    @property
     def pieces(self) -> int:
         """Stretches of a window."""
         return prod(len(axis.found) for axis in self.axes)
 
-    @cached_property
+    @property
     def boxes(self) -> int:
         return prod(ceil(n / each) for n, each in zip(self.work.steps, self.tile, strict=True))
 
-    @cached_property
+    @property
     def blocks(self) -> int:
         """Blocks of channel tiles, of all groups."""
         return self.work.groups * ceil(self.work.channel_tiles / self.tiles_per_block)
 
-    @cached_property
+    @property
     def items(self) -> int:
         return self.boxes * self.blocks
 
@@ -87,12 +87,12 @@ class Cut:
         """Packed weights of one chunk of a block."""
         return self.tiles_per_block * self.work.panel
 
-    @cached_property
+    @property
     def panels_kept(self) -> bool:
         """Whether all chunks' weights stay, so that the next box finds them packed."""
         return self.panels * self.work.chunks * BYTES[self.work.shape.element] <= WEIGHT_BYTES
 
-    @cached_property
+    @property
     def strip(self) -> int:
         """Places that the register tiles of one strip cover, lanes without a step included."""
         shape, pitch, length = self.work.shape, self.pitch, 1
@@ -135,7 +135,7 @@ class Cut:
             f", windows in {self.pieces} pieces" if self.pieces > 1 else ""
         )
 
-    @cached_property
+    @property
     def cost(self) -> float:
         return sum(self.costs.values())
 
@@ -200,7 +200,7 @@ class Cut:
         shape = self.work.shape
         return self.pieces * self.stretch_size + shape.positions * self.unit + shape.lanes * shape.lanes
 
-    @cached_property
+    @property
     def rows(self) -> int:
         """Rows of the window, of all stretches."""
         return self.pieces * prod(self.length[:3])
@@ -303,17 +303,16 @@ def _tile(work: Work, axes: tuple[Stretches, ...], tiles_per_block: int, planes:
     inner_window = inner_sums = 1
     wanted = (1, planes, 1, 1)
     for axis in (3, 2, 1, 0):
-        outer = prod(wanted[a] + extents[a] for a in range(axis))
-        room = min(window // (inner_window * outer) - extents[axis], sums // (inner_sums * prod(wanted[:axis])))
-        most = max(1, min(columns if axis == 3 else work.steps[axis], room))
-        if most == work.steps[axis] and (most == 1 or prod(work.steps[:axis]) > 1):
-            each = most
-        else:
-            unit = shape.positions if axis == 3 and most < columns else 1
-            each = _evenly(work.steps[axis], max(1, most // unit) * unit, unit, blocks * prod(work.steps[:axis]))
-        tile[axis] = each
-        inner_window *= each + extents[axis]
-        inner_sums *= each
+        steps, others = work.steps[axis], prod(work.steps[:axis])
+        if steps > 1:
+            outer = prod(wanted[a] + extents[a] for a in range(axis))
+            room = min(window // (inner_window * outer) - extents[axis], sums // (inner_sums * prod(wanted[:axis])))
+            most = tile[axis] = max(1, min(columns if axis == 3 else steps, room))
+            if most < steps or others == 1:
+                unit = shape.positions if axis == 3 and most < columns else 1
+                tile[axis] = _evenly(steps, max(1, most // unit) * unit, unit, blocks * others)
+        inner_window *= tile[axis] + extents[axis]
+        inner_sums *= tile[axis]
     return tuple(tile)
 
 
