@@ -85,9 +85,14 @@ class AxisPlan:
         return {offset: tuple(groups[offset]) for offset in sorted(groups)}
 
     @cached_property
+    def reads_per_step(self) -> int:
+        """Inputs that one step reads, those of all phases added up; taps of a phase at one offset read the same."""
+        return len({(tap.phase, tap.offset) for tap in self.taps})
+
+    @property
     def coincident(self) -> bool:
         """Whether two taps of one phase read the same input, as no convolution's do."""
-        return len({(tap.phase, tap.offset) for tap in self.taps}) < len(self.taps)
+        return self.reads_per_step < len(self.taps)
 
 
 #: An axis that nothing happens on; problems of fewer dimensions run as three-dimensional ones with these in front.

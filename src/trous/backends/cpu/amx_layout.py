@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
+from itertools import product
+from math import ceil, prod
 
 from trous.backends.cpu.amx import ROW_BYTES, ROWS
 from trous.backends.cpu.amx_dense import STEPS
@@ -79,17 +80,16 @@ class Layout:
         return "kernel"
 
     @cached_property
-    def _split(self) -> int:
-        """Products of two tiles for one product's steps, if every phase has tiles of its own."""
-        return sum(len(self.offsets([p])) for p in self.taps.phases) * ceil(self.outs / ROWS)
-
-    @cached_property
     def merged(self) -> bool:
         """Whether all phases share tiles, since each alone would leave them empty."""
         rows = len(self.taps.phases) * self.outs
         whole = self.along_positions or ROWS % self.outs == 0  # a phase must not be cut by the end of a tile
-        shared = len(self.offsets(self.taps.phases)) * ceil(rows / ROWS)
-        return len(self.taps.phases) > 1 and rows <= 2 * ROWS and whole and shared < self._split
+        shared, split = (self._reads(merged) * ceil(n / ROWS) for merged, n in ((True, rows), (False, self.outs)))
+        return len(self.taps.phases) > 1 and rows <= 2 * ROWS and whole and shared < split
+
+    def _reads(self, merged: bool) -> int:
+        """Offsets to multiply by at one step: those that any phase reads, or those of every phase added up."""
+        return prod(len(axis.live.offsets) if merged else axis.live.reads_per_step for axis in self.axes)
 
     @property
     def rows_used(self) -> int:
@@ -132,10 +132,8 @@ class Layout:
         return self.tiles * ROWS * (len(self.parts) if self.merged else self.together)
 
     def phase_taps(self, phase: tuple[int, int, int]) -> Iterator[tuple[Tap, Tap, Tap]]:
-        lists = [
-            [tap for tap in axis.plan.by_phase[r] if axis.steps(tap)] for axis, r in zip(self.axes, phase, strict=True)
-        ]
-        return ((z, y, x) for z in lists[0] for y in lists[1] for x in lists[2])
+        z, y, x = (axis.live.by_phase[r] for axis, r in zip(self.axes, phase, strict=True))
+        return product(z, y, x)
 
     def offsets(self, phases: list[tuple[int, int, int]] | tuple[tuple[int, int, int], ...]) -> list[tuple[int, ...]]:
         """The offsets that any of the phases reads, in order."""
@@ -201,8 +199,7 @@ class Layout:
         windows = others * ceil(self.steps[1] / window.rows) * ceil(self.steps[2] / window.columns)
         products = ceil(((window.rows - 1) * window.pitch + window.columns) / STEPS)
         blocks = ceil(self.outs / self.block_channels)
-        parts = self.parts[:1] if self.merged else self.parts
-        summed = sum(len(self.offsets(part.phases)) for part in parts) * self.k_tiles * blocks
+        summed = self._reads(self.merged) * self.k_tiles * blocks
         # With one tile of channels, loading is slower than multiplying; so it is where every row of a tile lies on two
         # cache lines.
         each = (2.0 * self.tiles if self.tiles > 1 else 3.0) * PRODUCT
