@@ -9,7 +9,7 @@ import numpy as np
 from trous.backends.cpu import channelwise
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.dense import STREAMED_BYTES
-from trous.backends.cpu.live import ENTRY, LIVE, SLOT
+from trous.backends.cpu.live import LIVE, SLOT
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Strides, Taps, sides, table
@@ -147,16 +147,11 @@ def _parts(taps: Taps, operation: Operation, positions: int, item: int) -> dict[
 
 def _tap_tables(taps: Taps) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
     """Tables of slots, entries and phases, and the scratch in which live taps are listed."""
-    entries: list[tuple[int, int]] = []
-    starts: list[int] = []
-    for of_phase in taps.entries:
-        starts.append(len(entries))
-        entries += [(entry.slot, entry.weight) for entry in of_phase]
-    starts.append(len(entries))
+    entries, starts = taps.entry_tables
     tables = {
         "slots": table(taps.slots, SLOT),
-        "entries": table(entries, ENTRY),
-        "entry_at": np.array(starts, np.int64),
+        "entries": entries,
+        "entry_at": starts,
         "phase_list": table(taps.phases, 3),
     }
     return tables, {"live": (len(entries) * LIVE + 1, 8), "live_at": (len(taps.phases) + 1, 8)}

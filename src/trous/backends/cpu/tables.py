@@ -85,29 +85,41 @@ class Taps:
         return [(a, b, c, a * z + b * y + c * x) for a, b, c in product(*self.offsets)]
 
     @cached_property
-    def phases(self) -> list[tuple[int, int, int]]:
+    def phases(self) -> tuple[tuple[int, int, int], ...]:
         """Output phases, the last axis fastest."""
-        ups = [axis.plan.up for axis in self.axes]
-        if self.fold:
-            ups[2] = 1
-        return [(z, y, x) for z, y, x in product(*map(range, ups))]
+        return _phases(self._live, self.fold)
 
     @cached_property
     def entries(self) -> tuple[list[Entry], ...]:
         """The live taps of each phase, slots ascending."""
-        live = tuple(axis.live for axis in self.axes)
-        return _entries(live, self.strides.spatial("w"), self.fold, self.lanes, tuple(self.phases))
+        return _entries(self._live, self.strides.spatial("w"), self.fold, self.lanes)
+
+    @property
+    def entry_tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Slot and place in the weight of all entries, phase by phase, and where those of each phase begin."""
+        return _entry_tables(self._live, self.strides.spatial("w"), self.fold, self.lanes)
+
+    @cached_property
+    def _live(self) -> tuple[AxisPlan, ...]:
+        """What phases and entries depend on: the same at most sizes."""
+        return tuple(axis.live for axis in self.axes)
 
 
 @lru_cache(maxsize=256)
-def _entries(
-    axes: tuple[AxisPlan, ...],
-    strides: tuple[int, ...],
-    fold: bool,
-    lanes: int,
-    phases: tuple[tuple[int, int, int], ...],
-) -> tuple[list[Entry], ...]:
-    """`Taps.entries`, which is the same at most sizes."""
+def _phases(axes: tuple[AxisPlan, ...], fold: bool) -> tuple[tuple[int, int, int], ...]:
+    z, y, x = (range(axis.up) for axis in axes)
+    return tuple(product(z, y, range(1) if fold else x))
+
+
+@lru_cache(maxsize=256)
+def _entry_tables(*of: Any) -> tuple[np.ndarray, np.ndarray]:
+    by_phase = _entries(*of)
+    records = table([(entry.slot, entry.weight) for entries in by_phase for entry in entries], 2)
+    return records, np.cumsum([0, *map(len, by_phase)], dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
+def _entries(axes: tuple[AxisPlan, ...], strides: tuple[int, ...], fold: bool, lanes: int) -> tuple[list[Entry], ...]:
     counts = [len(axis.offsets) for axis in axes]
     places = [{offset: i for i, offset in enumerate(axis.offsets)} for axis in axes]
 
@@ -117,7 +129,7 @@ def _entries(
         return [(places[a][tap.offset], tap.kernel * strides[a], 0, lanes) for tap in axes[a].by_phase[phase]]
 
     found = []
-    for phase in phases:
+    for phase in _phases(axes, fold):
         taps = product(*(along(a, phase[a]) for a in range(3)))
         entries = [
             Entry((z[0] * counts[1] + y[0]) * counts[2] + x[0], z[1] + y[1] + x[1], x[2], x[3]) for z, y, x in taps
