@@ -115,7 +115,10 @@ def _phases(axes: tuple[AxisPlan, ...], fold: bool) -> tuple[tuple[int, int, int
 def _entry_tables(*of: Any) -> tuple[np.ndarray, np.ndarray]:
     by_phase = _entries(*of)
     records = table([(entry.slot, entry.weight) for entries in by_phase for entry in entries], 2)
-    return records, np.cumsum([0, *map(len, by_phase)], dtype=np.int64)
+    starts = np.cumsum([0, *map(len, by_phase)], dtype=np.int64)
+    for shared in (records, starts):
+        shared.setflags(write=False)
+    return records, starts
 
 
 @lru_cache(maxsize=256)
