@@ -240,7 +240,7 @@ class Cut:
 
 
 def best_cut(work: Work) -> Cut:
-    """The cheapest of a few ways."""
+    """The cheapest of up to a few dozen ways."""
     return min(cuts(work), key=lambda cut: cut.cost)
 
 
