@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain, islice
 from math import ceil, prod
 
@@ -311,6 +312,7 @@ def _rows(target: Target, vectors: int) -> int:
     return min(24, free // vectors) if vectors == 1 else free // vectors
 
 
+@lru_cache(maxsize=256)
 def _chunks(channels: int, each: int, slots: int, most: int) -> tuple[list[tuple[int, int, int, int]], list[int]]:
     """Parts in which long reductions are summed, in order: (first channel, channels, whether the window is the one
     before, part of the taps); and for each slot its part of the taps."""

@@ -18,6 +18,9 @@ from trous.arrays import strides as strides_of
 from trous.backends.operation import Operation
 from trous.plan import IDENTITY, AxisPlan, BoundAxis
 
+#: What stands for an axis that a problem does not have.
+_MISSING = BoundAxis(IDENTITY, 1, 1)
+
 
 @dataclass(frozen=True)
 class Strides:
@@ -71,7 +74,7 @@ class Taps:
     @cached_property
     def axes(self) -> tuple[BoundAxis, BoundAxis, BoundAxis]:
         own = self.operation.bound.axes
-        return (*(BoundAxis(IDENTITY, 1, 1),) * (3 - len(own)), *own)  # type: ignore[return-value]
+        return (*(_MISSING,) * (3 - len(own)), *own)  # type: ignore[return-value]
 
     @cached_property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
