@@ -22,6 +22,7 @@ FAMILIES = {
     "conv_transpose,c30-20,x20x60,k4x4,s2,p1,bias": (
         "gemm",
         {
+            "overlap": "20 output channels in a group are more than 4",
             "strips": "20 output channels in a group are more than 4",
             "stems": "30 input channels in a group are more than 8",
             "channelwise": "one group",
@@ -29,27 +30,38 @@ FAMILIES = {
     ),
     "conv,c40-36,x21x60,k3x3,p2,d2,g2,last,f64": (
         "gemm",
-        {"strips": "18 output channels", "stems": "20 input channels", "channelwise": "18 output channels"},
+        {
+            "overlap": "18 output channels",
+            "strips": "18 output channels",
+            "stems": "20 input channels",
+            "channelwise": "18 output channels",
+        },
     ),
     "conv,c1-2,x250000,k3,d120000,p120000": (
         "gemm",
-        {"strips": "no strip", "stems": "no strip", "channelwise": "one group"},
+        {"overlap": "1 product", "strips": "no strip", "stems": "no strip", "channelwise": "one group"},
     ),
     "conv_transpose,c4-3,x17,k50,s40": (
         "gemm",
-        {"strips": "40 phases", "stems": "40 phases", "channelwise": "one group"},
+        {"overlap": "40 phases", "strips": "40 phases", "stems": "40 phases", "channelwise": "one group"},
+    ),
+    "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias": (
+        "strips",
+        {"maps": "strips of rows cost less", "overlap": "3 products for each number"},
+    ),
+    "conv_transpose,c70-3,x9x37,k9x9,s2,p4,op1,last": ("overlap", {}),
+    "conv,c3-40,x50x60,k5x5,s2,p2,bias": (
+        "stems",
+        {"overlap": "40 output", "strips": "40 output", "channelwise": "one group"},
     ),
     "conv,n3,c37-37,x7x7,k3x3,p1,g37,bias": ("maps", {}),
-    "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias": ("strips", {"maps": "strips of rows cost less"}),
-    "conv_transpose,c70-3,x9x37,k9x9,s2,p4,op1,last": ("strips", {}),
-    "conv,c3-40,x50x60,k5x5,s2,p2,bias": ("stems", {"strips": "40 output channels", "channelwise": "one group"}),
     "conv_transpose,c8-40,x20x30,k4x4,s2,p1,g2,last": (
         "stems",
-        {"strips": "20 output channels", "channelwise": "20 output channels"},
+        {"overlap": "20 output", "strips": "20 output", "channelwise": "20 output"},
     ),
     "conv,c70-70,x19x20,k3x3,p1,g70,last": (
         "channelwise",
-        {"strips": "no neighbours in memory"},
+        {"overlap": "no neighbours in memory", "strips": "no neighbours in memory"},
     ),
 }
 

@@ -34,25 +34,42 @@ FAMILIES = {
         "conv,n70,c9-30,x3,k3,p1",  # many rows in one tile
         "conv,c1-2,x250000,k3,d120000,p120000",  # no strip of inputs fits the cache
     ),
-    "strips": (
-        "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias",
-        "conv,c7-21,x5x6x90,k3x3x3,p1,g7",
+    "overlap": (
         "conv_transpose,c70-1,x9x100,k9x9,s3,p4,op2",
         "conv_transpose,c70-4,x9x100,k9x9,s2,p4,op1,bias",
-        "conv_transpose,c9-9,x20x70,k4x8,s2x4,p1x2,g9",
-        "conv,c5-5,x20x161,k3x4,s2x3,p2,d3,g5,bias",
-        "conv,c1-2,x3000,k701,p350",
-        "conv,c1-2,x3000,k2001,p1000",
-        "conv,c3-3,x40x37,k31x31,p15,g3,bias",  # rows of every kind of class
-        "conv_transpose,c2-2,x30x17,k5x3,s7x2,p1,bias",  # phases without taps
         "conv_transpose,c20-1,x9x7x20,k3x3x3,s2,p1,op1,bias",
         "conv_transpose,c70-1,x9x100,k9x9,s3,p4,op2,last",  # staged from the other memory format
         "conv_transpose,c70-3,x9x37,k9x9,s2,p4,op1,last,bias",
         "conv,c20-2,x9x37x20,k3x3x3,p1,last,bias",
         "conv,c21-2,x9x137,k5x5,s3,p1,last,bias",
         "conv,c3-2,x9x37,k5x5,s4,p1,last,bias",
-        "conv,c30-3,x40x37,k5x3,s2x7,p1,bias",
+        "conv,c30-3,x40x37,k5x3,s2x4,p1,bias",  # rows of every fourth column
+        "conv,c30-3,x40x37,k5x3,s2x7,p1,bias",  # too far apart to be read as they lie
         "conv,n3,c90-1,x70x300,k3x3,p1",  # strips cut along every axis
+        "conv,n3,c90-1,x70x300,k3x3,p1,last",
+        "conv,c64-1,x11x45,k1x1,bias",
+        "conv,c64-1,x11x45,k1x1,bias,last",
+        "conv,c40-2,x30x20000,k3x7,d1x9,p1x27",  # strips that share halos
+        "conv,c48-12,x30x21,k3x3,p1,g4,bias",
+        "conv_transpose,c24-2,x30x17,k5x3,s7x2,p1,bias",  # phases without taps
+    ),
+    "strips": (
+        "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias",
+        "conv,c7-21,x5x6x90,k3x3x3,p1,g7",
+        "conv_transpose,c9-9,x20x70,k4x8,s2x4,p1x2,g9",
+        "conv,c5-5,x20x161,k3x4,s2x3,p2,d3,g5,bias",
+        "conv,c1-2,x3000,k701,p350",
+        "conv,c1-2,x3000,k2001,p1000",
+        "conv,c3-3,x40x37,k11x31,p5x15,g3,bias",  # rows of every kind of class
+        "conv_transpose,c2-2,x30x17,k5x3,s7x2,p1,bias",  # phases without taps
+        "conv_transpose,c2-1,x9x100,k9x9,s3,p4,op2",
+        "conv_transpose,c8-4,x9x100,k3x9,s3x2,p1x4,bias",
+        "conv_transpose,c7-1,x9x100,k3x9,s3,p1x4,op2,last",  # staged from the other memory format
+        "conv_transpose,c3-3,x9x37,k5x9,s2,p2x4,op1,last,bias",
+        "conv,c2-2,x9x37x20,k1x3x3,p1,last,bias",
+        "conv,c3-2,x9x137,k3x5,s3,p1,last,bias",
+        "conv,c5-2,x9x37,k2x5,s4,p1,last,bias",
+        "conv,n3,c3-1,x70x3000,k3x3,p1",  # strips cut along every axis
     ),
     "stems": (
         "conv,n2,c3-64,x21x45,k7x7,s2,p3,bias",

@@ -18,6 +18,8 @@ from trous.backends.cpu import (
     dense,
     forward_pass,
     gemm,
+    overlap,
+    overlap_plan,
     run,
     stem_plan,
     stems,
@@ -35,6 +37,7 @@ from trous.problem import Problem
     [
         ("conv,c3-5,x9x10,k3x3,p1", stems.FIELDS, stem_plan.bind),
         ("conv,c16-16,x9x10,k3x3,p1", gemm.FIELDS, dense.bind),
+        ("conv,c8-2,x17x10,k3x3,p1", overlap.FIELDS, overlap_plan.bind),
         ("conv,c4-4,x9x10,k3x3,p1,g4", strips.FIELDS, strip_plan.bind),
     ],
 )

@@ -12,6 +12,7 @@ within 3 units in the last place of the true value, over the whole range.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
@@ -22,7 +23,7 @@ import numpy as np
 
 from trous.backends.cpu.header import Kernel
 from trous.backends.cpu.ir import Array, Function
-from trous.backends.cpu.values import ELEMENTS
+from trous.backends.cpu.values import ELEMENTS, Int
 from trous.backends.epilogue import Epilogue
 
 #: The natural logarithm of 2.
@@ -98,6 +99,18 @@ class Finish:
         """As `out.set_masked(index, value, mask)`, finished."""
         added = self._beside(out).masked(index, mask) if self.residual else None
         out.set_masked(index, self._finished(value, added), mask)
+
+    def set_vectors(self, out: Array, values: Sequence[Any], left: Int) -> None:
+        """Vectors that lie side by side from `out` on, as far as the `left` elements of a row go."""
+        fn, lanes = self.fn, values[0].type.count
+        with fn.either(left >= len(values) * lanes) as (then, otherwise):
+            with then:
+                for number, value in enumerate(values):
+                    self.set_vector(out, number * lanes, value)
+            with otherwise:
+                for number, value in enumerate(values):
+                    kept = fn.mask(fn.bits(0, left - number * lanes, lanes), lanes)
+                    self.set_masked(out, number * lanes, value, kept)
 
     def stream(self, out: Array, index: Any, value: Any) -> None:
         """As `out.stream(index, value)`, finished."""

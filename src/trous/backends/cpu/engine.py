@@ -31,6 +31,7 @@ _GENERATORS = (
     "gemm",
     "staging",
     "strips",
+    "overlap",
     "stems",
     "channelwise",
     "maps",

@@ -20,6 +20,8 @@ from trous.backends.cpu import (
     gemm,
     map_plan,
     maps,
+    overlap,
+    overlap_plan,
     rows,
     stem_plan,
     stems,
@@ -184,6 +186,7 @@ class Family(NamedTuple):
 FAMILIES = (
     Family(amx_dense, amx_pass.why_not, amx_pass.bind, amx_pass.account),
     Family(maps, map_plan.why_not, map_plan.bind, map_plan.account),
+    Family(overlap, overlap_plan.why_not, overlap_plan.bind, overlap_plan.account),
     Family(strips, strip_plan.why_not, strip_plan.bind, strip_plan.account),
     Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise, rows.account_channelwise),
     Family(stems, stem_plan.why_not, stem_plan.bind, stem_plan.account),

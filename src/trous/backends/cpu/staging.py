@@ -44,7 +44,8 @@ class Stage:
     element: str
     lanes: int
     source: str
-    step: int  #: `down_x` for adjacent columns
+    step: int  #: elements between columns that are read as whole vectors
+    margins: bool = True  #: whether what lies outside the image is read, and so has to be zero
 
     @property
     def memory(self) -> Array:
@@ -94,6 +95,8 @@ class Stage:
 
     def _clear(self, target: Array, first: Int, last: Int) -> None:
         k, fn = self.kernel, self.kernel.fn
+        if not self.margins:
+            return
         zero = ll.Constant(ll.VectorType(ELEMENTS[self.element], self.lanes), None)
         with fn.loop(first, last, self.lanes) as column:
             for channel in range(self.lanes if self.source == "channels" else 1):

@@ -97,7 +97,7 @@ def cut(
     """
     z, y, x = axes
     steps, wanted = step_counts(axes), ceil(items_wanted(ITEMS) / max(maps, 1))
-    reach = [_reach(axis) for axis in axes]
+    reaches = [reach(axis) for axis in axes]
     blocks = [steps[0], ceil(steps[1] / advance), ceil(ceil(steps[2] / lanes) / vectors)]
     last = max((tap.offset // x.plan.down for tap in x.live_taps), default=0)
     best: Cut | None = None
@@ -105,9 +105,9 @@ def cut(
         columns = across * vectors * lanes
         pitch = ceil((columns + spare + max(last, 0) + shift(x, lanes)) / lanes) * lanes
         for deep in _shares(blocks[0]):
-            planes = (deep - 1) * z.plan.down + reach[0]
+            planes = (deep - 1) * z.plan.down + reaches[0]
             for high in _shares(blocks[1]):
-                rows = (high * advance - 1) * y.plan.down + reach[1]
+                rows = (high * advance - 1) * y.plan.down + reaches[1]
                 size = channels * planes * rows * pitch * x.plan.down
                 if size * item > STAGED:
                     continue
@@ -135,6 +135,7 @@ def _shares(whole: int) -> list[int]:
     return sorted({ceil(whole / n) for n in counts if n <= whole} | {1})
 
 
-def _reach(axis: BoundAxis) -> int:
+def reach(axis: BoundAxis) -> int:
+    """Positions from the first to the last that a step reads."""
     offsets = [tap.offset for tap in axis.live_taps] or [0]
     return max(offsets) - min(offsets) + 1

@@ -38,8 +38,15 @@ class Choice:
 
 
 def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
-    """It takes few output channels in a group, phases that registers interleave, outputs that are neighbours along a
-    row, and a strip that fits the cache."""
+    """It takes what is not unsuited, with a strip that fits the cache and a tile that fits the registers."""
+    reason = unsuited(operation, strides)
+    if reason is None and choice(operation, strides, element, target) is None:
+        return "no strip of inputs fits the cache, or no tile the registers"
+    return reason
+
+
+def unsuited(operation: Operation, strides: Strides) -> str | None:
+    """Why an output does not lie as rows of few channels, in phases that registers interleave, or None."""
     outs, up = operation.out_channels // operation.groups, operation.bound.axes[-1].plan.up
     if outs > CHANNELS:
         return f"{outs} output channels in a group are more than {CHANNELS}"
@@ -51,8 +58,6 @@ def why_not(operation: Operation, strides: Strides, element: str, target: Target
         up *= outs
     if up > INTERLEAVED:
         return f"{up} phases and channels side by side are more than the {INTERLEAVED} that registers interleave"
-    if choice(operation, strides, element, target) is None:
-        return "no strip of inputs fits the cache, or no tile the registers"
     return None
 
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import llvmlite.ir as ll
-
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
@@ -265,18 +263,7 @@ class _Strips:
                     values = []
                     for v in range(len(sums[0][0])):
                         values += fn.interleave([sums[p][o][v].get() for p, o in sides])
-                    self.store_line(line, values, left)
-
-    def store_line(self, line: Array, values: list[ll.Value], left: Int) -> None:
-        fn, lanes = self.fn, self.shape.lanes
-        with fn.either(left >= len(values) * lanes) as (then, otherwise):
-            with then:
-                for number, value in enumerate(values):
-                    self.finish.set_vector(line, number * lanes, value)
-            with otherwise:
-                for number, value in enumerate(values):
-                    kept = fn.mask(fn.bits(0, left - number * lanes, lanes), lanes)
-                    self.finish.set_masked(line, number * lanes, value, kept)
+                    self.finish.set_vectors(line, values, left)
 
 
 def _members(mask: int) -> list[int]:
