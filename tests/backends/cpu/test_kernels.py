@@ -98,20 +98,23 @@ FAMILIES = {
         "conv,c40-40,x30,k2,s5,pcausal,g40",  # inputs that no tap reads
         "conv_transpose,n2,c40-40,x4x5,k2x2,s3x3,p1,g40,bias",  # phases without taps, or one step short
         "conv_transpose,n16,c70-70,x9,k6,s3,p2,op1,g70",
+        "conv,n3,c64-64,x7x7,k3x3,p1,g64,last,bias",
+        "conv,c60-60,x9x11,k7x9,p12,d4,g60,last",
+        "conv,n2,c33-33,x5x6x7,k3x3x3,p2,d2,g33,last",
     ),
     "channelwise": (
         "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",
         "conv,c40-80,x9x20,k3x3,p1,g40,last",
         "conv,c80-40,x9x20,k3x3,s2,p1,g40,last",
         "conv_transpose,c70-70,x9x20,k4x4,s2,p1,g70,last,bias",
-        "conv_transpose,c40-40,x9,k6,s3,p2,op1,g40,last",
+        "conv_transpose,c40-40,x90,k6,s3,p2,op1,g40,last",
         "conv,n2,c64-64,x300,k3,d7,p7,g64,last,bias",  # whole blocks, rows in pieces
         "conv,c48-48,x20x70x9,k3x3x3,p1,g48,last",
         "conv,c300-300,x7x9x90,k3x3x3,p1,g300,last",
         "conv,c64-64,x131x130,k3x3,p1,g64,last",  # an output written past the caches
         "conv_transpose,c72-72,x80x50,k4x4,s2,p1,g72,last",  # as large, and of lines that are not whole
         "conv_transpose,n2,c20-20,x6x11,k2x3,s3x5,p1,g20,last,bias",  # phases without taps, or one step short
-        "conv,c70-70,x9x11,k7x9,p12,d4,g70,last",  # every step is missed by some tap
+        "conv,c70-70,x40x400,k1x5,p0x300,d150,g70,last",  # every step is missed by some tap
     ),
 }
 

@@ -10,7 +10,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from trous.backends.cpu import maps, strip_plan
+from trous.backends.cpu import maps, rows, strip_plan
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
 from trous.backends.cpu.tables import Strides, Taps, sides, table
@@ -23,8 +23,8 @@ from trous.plan.table import count
 
 #: Most bytes of staged inputs and sums together.
 STAGED = 3 << 18
-#: Cycles to transpose a vector, to begin a tile and to go from one tap to the next.
-TRANSPOSE, START, NEXT = 6, 20, 1.5
+#: Cycles to transpose a vector or to copy it, to begin a tile and to go from one tap to the next.
+TRANSPOSE, COPY, START, NEXT = 6, 3, 20, 1.5
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Frame:
     vectors: int
     positions: int  #: steps of a tile
     lanes: int
+    channels_last: bool
     low: tuple[int, ...]  #: the offset that lies at the frame's beginning
     size: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -71,11 +72,12 @@ class Frame:
         """Cycles of one core, all of it."""
         operation = self.taps.operation
         sizes = [prod(size) for size in (operation.bound.input_size, operation.bound.output_size)]
-        moved = sum(ceil(size / self.lanes) * self.lanes for size in sizes) * self.vectors
+        at_once, cycles = (1, COPY) if self.channels_last else (self.lanes, TRANSPOSE)
+        moved = sum(ceil(size / at_once) * at_once for size in sizes) * self.vectors * cycles
         entries = sum(map(len, self.taps.entries))
         loads = self.vectors * (self.positions + 1)
         each = entries * (loads / 2 + NEXT) + len(self.taps.phases) * (START + loads)
-        return {"multiplying": self.items * prod(self.tiles) * each, "transposing": self.items * moved * TRANSPOSE}
+        return {"multiplying": self.items * prod(self.tiles) * each, "copying": self.items * moved}
 
 
 @lru_cache(maxsize=256)
@@ -92,7 +94,7 @@ def frame(operation: Operation, strides: Strides, element: str, target: Target) 
     ends = [(offsets[0], offsets[-1]) if offsets else (0, 0) for offsets in taps.offsets]
     down, up = ([getattr(axis.plan, rate) for axis in taps.axes] for rate in ("down", "up"))
     return Frame(
-        *(taps, across, positions, lanes),
+        *(taps, across, positions, lanes, strides.x[1] == strides.y[1] == 1),
         low=tuple(low for low, _ in ends),
         size=tuple((n - 1) * d + high - low + 1 for n, d, (low, high) in zip(steps, down, ends, strict=True)),
         outputs=tuple(n * u for n, u in zip(steps, up, strict=True)),
@@ -101,17 +103,21 @@ def frame(operation: Operation, strides: Strides, element: str, target: Target) 
 
 
 def why_not(operation: Operation, strides: Strides, element: str, target: Target) -> str | None:
-    """It takes groups of one channel each, maps without gaps that fit the cache, and is asked whether strips of them
-    cost less."""
+    """It takes groups of one channel each, and maps whose positions are evenly spaced and fit the cache, unless another
+    family's rows cost less."""
     if operation.groups == 1:
         return "there is one group"
     if not operation.groups == operation.in_channels == operation.out_channels:
         return "groups have more than one channel"
-    if not (_whole(operation.input_shape, strides.x) and _whole(operation.output_shape, strides.y)):
+    spaced = _spacing(operation.input_shape, strides.x), _spacing(operation.output_shape, strides.y)
+    if not (spaced == (1, 1) or (strides.x[1] == strides.y[1] == 1 and None not in spaced)):
         return "maps have gaps in memory"
     found = frame(operation, strides, element, target)
     if (found.staged + found.sums) * BYTES[element] > STAGED:
         return "the maps of a block of channels do not fit the cache"
+    if found.channels_last:
+        in_place = rows.cycles(operation, strides, element, target)
+        return "rows where they lie cost less" if in_place <= found.cycles else None
     if strip_plan.why_not(operation, strides, element, target) is None:
         chosen = strip_plan.choice(operation, strides, element, target)
         if chosen is not None and chosen.cycles <= found.cycles:
@@ -119,21 +125,27 @@ def why_not(operation: Operation, strides: Strides, element: str, target: Target
     return None
 
 
-def _whole(shape: Sequence[int], strides: Sequence[int]) -> bool:
-    """Whether each channel's positions lie one behind the other."""
-    place = 1
+def _spacing(shape: Sequence[int], strides: Sequence[int]) -> int | None:
+    """How far apart neighbouring positions of a map lie; None if not evenly."""
+    spacing, places = 1, 0
     for n, step in zip(shape[:1:-1], strides[:1:-1], strict=True):
-        if n > 1 and step != place:
-            return False
-        place *= n
-    return True
+        if n > 1:
+            spacing, places = (spacing, places) if places else (step, 1)
+            if step != spacing * places:
+                return None
+            places *= n
+    return spacing
 
 
 def bind(
     operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
 ) -> tuple[maps.Shape, Bound]:
     found = frame(operation, strides, element, target)
-    shape = maps.Shape(*(element, found.lanes, found.positions, found.vectors), checked=checked, epilogue=epilogue.code)
+    shape = maps.Shape(
+        *(element, found.lanes, found.positions, found.vectors, found.channels_last),
+        checked=checked,
+        epilogue=epilogue.code,
+    )
     tables = _tables(found)
     axis = found.taps.axes[2].plan
     numbers = sides(found.taps, operation)
@@ -147,7 +159,9 @@ def bind(
         "entry_count": sum(map(len, found.taps.entries)),
         "step": axis.down * found.width,
         "out_step": axis.up * found.width,
+        "x_place": _spacing(operation.input_shape, strides.x) or 0,
         "y_c": strides.y[1],
+        "y_place": _spacing(operation.output_shape, strides.y) or 0,
         "slope": slope_bits(epilogue.slope),
     }
     item = BYTES[element]

@@ -1,10 +1,10 @@
-"""Depthwise layers on small maps in channels-first memory: vectors along the channels, whole maps in the cache.
+"""Depthwise layers on small maps: vectors along the channels, whole maps in the cache.
 
-The maps of a block of channels are transposed on the way in, into a frame of zeros as wide as the taps reach, and the
-outputs on the way out. In between every tap finds an input everywhere: tiles of neighbouring steps are summed one after
-the other, and tables say where each begins, in the inputs and in the outputs.
+The maps of a block of channels are copied into a frame of zeros as wide as the taps reach, and the outputs back into
+theirs; channels-first maps are transposed on the way. In between every tap finds an input everywhere: tiles of
+neighbouring steps are summed one after the other, and tables say where each begins, in the inputs and in the outputs.
 
-Roofline: a load for each multiply-add, and 64 shuffles for 256 numbers on either side.
+Roofline: a load for each multiply-add, and for channels-first maps 64 shuffles for 256 numbers on either side.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TILE, ENTRY = 4, 2
 FIELDS = Fields(
     numbers=(
         *("batch", "channels", "inputs", "outputs", "tile_count", "entry_count", "step", "out_step"),
-        *("w_group", "x_n", "x_c", "y_n", "y_c", "slope"),
+        *("w_group", "x_n", "x_c", "x_place", "y_n", "y_c", "y_place", "slope"),
     ),
     arrays=("x", "w", "bias", "residual", "y", "tile_list", "entry_list", "x_places", "y_places"),
     scratch=("staged", "sums", "weights"),
@@ -41,6 +41,7 @@ class Shape:
     lanes: int
     positions: int  #: steps of a tile
     vectors: int
+    channels_last: bool = False  #: channels are neighbours in memory, so that nothing is transposed
     checked: bool = False
     epilogue: Epilogue = NOTHING
 
@@ -52,7 +53,8 @@ class Shape:
     @property
     def name(self) -> str:
         tile = f"{self.positions}x{self.vectors}x{self.lanes}"
-        return f"maps_{self.element}_{tile}_{'01'[self.checked]}{self.epilogue.word}"
+        flags = "".join("01"[flag] for flag in (self.channels_last, self.checked))
+        return f"maps_{self.element}_{tile}_{flags}{self.epilogue.word}"
 
 
 def build(shape: Shape) -> str:
@@ -95,9 +97,8 @@ class _Maps:
         """Weights and bias of a block of channels: `[entry][lane]`, the bias last."""
         k, fn, lanes = self.k, self.fn, self.shape.lanes
         bias = self.weights.at(k.entry_count * self.shape.width)
-        for v in range(self.shape.vectors):
+        for v, mask in enumerate(self.masks(k.channels - first)):
             channel = first + v * lanes
-            mask = fn.mask(fn.bits(0, k.channels - channel, lanes), lanes)
             bias.set_vector(v * lanes, self.bias.masked(channel, mask))
             with fn.loop(0, k.entry_count) as entry:
                 source = self.w.at(channel * k.w_group + self.entry_list[entry * ENTRY + 1])
@@ -106,6 +107,12 @@ class _Maps:
     def fill(self, x: Array, left: Int) -> None:
         """The maps of `left` channels, position by position where the table says."""
         k, fn, lanes = self.k, self.fn, self.shape.lanes
+        if self.shape.channels_last:
+            with fn.loop(0, k.inputs) as position:
+                line, place = x.at(position * k.x_place), self.x_places[position]
+                for part, mask in enumerate(self.masks(left)):
+                    self.staged.set_vector(place + part * lanes, line.masked(part * lanes, mask))
+            return
         with fn.loop(0, self.shape.vectors) as v, fn.loop(0, k.inputs, lanes) as position:
             line, present = x.at(v * lanes * k.x_c + position), fn.bits(0, k.inputs - position, lanes)
             rows = [line.masked(k.x_c * n, self.channel(left, v, n, present)) for n in range(lanes)]
@@ -115,11 +122,23 @@ class _Maps:
     def drain(self, y: Array, left: Int) -> None:
         """The outputs back into their maps."""
         k, fn, lanes = self.k, self.fn, self.shape.lanes
+        if self.shape.channels_last:
+            with fn.loop(0, k.outputs) as position:
+                line, place = y.at(position * k.y_place), self.y_places[position]
+                for part, mask in enumerate(self.masks(left)):
+                    value = self.sums.vector(place + part * lanes, lanes)
+                    self.finish.set_masked(line, part * lanes, value, mask)
+            return
         with fn.loop(0, self.shape.vectors) as v, fn.loop(0, k.outputs, lanes) as position:
             line, present = y.at(v * lanes * k.y_c + position), fn.bits(0, k.outputs - position, lanes)
             rows = [self.sums.at(v * lanes).vector(self.y_places[position + n], lanes) for n in range(lanes)]
             for n, value in enumerate(fn.transpose(rows)):
                 self.finish.set_masked(line.at(k.y_c * n), 0, value, self.channel(left, v, n, present))
+
+    def masks(self, left: Int) -> list[ll.Value]:
+        """The lanes of a block's vectors that are channels."""
+        fn, lanes = self.fn, self.shape.lanes
+        return [fn.mask(fn.bits(0, left - v * lanes, lanes), lanes) for v in range(self.shape.vectors)]
 
     def channel(self, left: Int, v: Int, lane: int, present: Int) -> ll.Value:
         """The positions present, if the channel in a lane of a vector is one of those left."""

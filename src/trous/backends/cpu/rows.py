@@ -18,12 +18,15 @@ from trous.backends.cpu.values import BYTES, LINE
 from trous.backends.epilogue import Epilogue
 from trous.backends.facts import FamilyFacts
 from trous.backends.operation import Operation
+from trous.plan import BoundAxis
 from trous.plan.table import count
 
 #: Output channels of a group up to which all groups are computed side by side.
 CHANNELS = 4
 #: Bytes of an input row that are walked before the next block of channels, and of all rows that taps read meanwhile.
 PIECE, NEAR_ROWS = 1 << 15, 1 << 19
+#: Cycles for a tap to ask whether it finds a step inside, where some do not.
+RAGGED = 4
 #: Items of work for each core, where there is enough of it.
 ITEMS = 4
 
@@ -63,8 +66,7 @@ def bind_channelwise(
     for i, name in enumerate("zy"):
         offsets = taps.offsets[i] or (0,)
         numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
-    # Steps of a row that every tap of it finds inside.
-    axis = taps.axes[2]
+    inner_first, inner_last = _inner(taps.axes[2])
     tables, lengths = _tap_tables(taps)
     apart = [step for n, step in zip(operation.output_shape, strides.y, strict=True) if n > 1 and step > 1]
     whole_lines = all(step % lanes == 0 for step in apart)
@@ -75,8 +77,8 @@ def bind_channelwise(
         "per_group": per_group,
         "blocks": blocks,
         "phases": len(taps.phases),
-        "inner_first": max([axis.steps(tap).start for tap in axis.live_taps], default=0),
-        "inner_last": min([axis.steps(tap).stop for tap in axis.live_taps] + [axis.output_size // axis.plan.up]),
+        "inner_first": inner_first,
+        "inner_last": inner_last,
         "entry_count": int(tables["entry_at"][-1]),
         "slope": slope_bits(epilogue.slope),
     }
@@ -102,6 +104,28 @@ def account_channelwise(
         "channel_blocks": bound.number("blocks"),
     }
     return FamilyFacts(tile, cut)
+
+
+def cycles(operation: Operation, strides: Strides, element: str, target: Target) -> float:
+    """An estimate of the cycles that a depthwise layer takes on one core."""
+    taps = Taps(operation, strides, fold=False, lanes=1)
+    every = ceil(operation.out_channels / target.lanes(BYTES[element]))
+    vectors, positions = _tile(every, target.registers)
+    steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
+    first, last = _inner(taps.axes[2])
+    inner = last - first if last - first >= positions else 0
+    whole, ragged = ceil(inner / positions), ceil((steps[2] - inner) / positions)
+    entries, phases = sum(map(len, taps.entries)), len(taps.phases)
+    each = whole * (entries * (vectors * (positions + 1) / 2 + 1.5) + 20 * phases)
+    each += ragged * (entries * positions * (vectors / 2 + RAGGED) + 20 * phases)
+    return operation.batch * ceil(every / vectors) * steps[0] * steps[1] * each
+
+
+def _inner(axis: BoundAxis) -> tuple[int, int]:
+    """The steps that every tap finds inside, and that all phases have."""
+    steps = [axis.steps(tap) for tap in axis.live_taps]
+    first = max([own.start for own in steps], default=0)
+    return first, min([own.stop for own in steps] + [axis.output_size // axis.plan.up])
 
 
 def _tile(vectors: int, registers: int) -> tuple[int, int]:
