@@ -8,6 +8,7 @@ nothing. Calls do not write into the header, so they share it: what changes from
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import llvmlite.ir as ll
@@ -22,6 +23,10 @@ from trous.backends.cpu.values import POINTER, Int
 POINTERS = {"x": 0, "w": 1, "bias": 2, "residual": 3, "y": 4, "left": 0, "right": 4}
 #: How many pointers are arguments of every kernel.
 POINTER_COUNT = 5
+
+
+#: What the first word of a thread's scratch memory says before a kernel has written there.
+NOTHING_KEPT = -1
 
 
 class Fields:
@@ -41,6 +46,19 @@ class Fields:
         for name, value in values.items():
             header[self.place[name]] = value
         return np.array(header, np.int64)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Like a `Variable`, in the first word of the scratch memory."""
+
+    scratch: Array
+
+    def get(self) -> Int:
+        return self.scratch[0]
+
+    def set(self, value: Int) -> None:
+        self.scratch[0] = value
 
 
 class Kernel:
@@ -84,6 +102,14 @@ class Kernel:
             base = self.fn.builder.gep(self._scratch, [start.value], source_etype=ll.IntType(8))
         limits = self._limits(self.fn.number(0), getattr(self, f"{name}_length")) if self.checked else None
         return Array(self.fn, base, summed_in(element), 0, limits)
+
+    def kept(self) -> Kept:
+        """A number that is kept from one range of items to the next, of those that a thread works on in one call: which
+        weights lie in its scratch memory. `NOTHING_KEPT` at first."""
+        with self.fn.builder.goto_entry_block():
+            scratch = Array(self.fn, self._scratch, "int64")
+            scratch[0] = self.fn.choose(self.begin.equals(0), NOTHING_KEPT, scratch[0])
+        return Kept(scratch)
 
     def call(self, part: Kernel, *integers: Any) -> None:
         """Another function of the module, on the same header, scratch memory and arrays."""

@@ -16,7 +16,7 @@ import llvmlite.ir as ll
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
-from trous.backends.cpu.values import ELEMENTS, Accumulator, Int, Variable
+from trous.backends.cpu.values import ELEMENTS, Accumulator, Int
 from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records: tiles (places of their inputs and outputs, first entry and the one after the last), entries (distance of the
@@ -79,7 +79,7 @@ class _Maps:
         zero = ll.Constant(ll.VectorType(ELEMENTS[shape.element], shape.lanes), None)
         with fn.loop(0, k.staged_length, shape.lanes) as i:
             self.staged.set_vector(i, zero)
-        packed = Variable(fn, -1)
+        packed = self.k.kept()
         with fn.loop(k.begin, k.end) as item:
             block, n = item // k.batch, item % k.batch
             first = block * shape.width

@@ -103,7 +103,7 @@ class _Overlap:
 
     def build(self) -> str:
         k, fn = self.k, self.fn
-        packed = Variable(fn, -1)
+        packed = self.k.kept()
         with fn.loop(k.begin, k.end) as item:
             strip, group, n = self.strip(item)
             with fn.when(packed.get().differs(group)):

@@ -19,6 +19,7 @@ from trous.backends.cpu.engine import code_address
 from trous.backends.cpu.header import Fields
 from trous.backends.cpu.openmp import team
 from trous.backends.cpu.pool import pool
+from trous.backends.cpu.values import LINE
 from trous.errors import TrousError
 
 
@@ -101,8 +102,10 @@ def items_wanted(each: int) -> int:
 
 
 def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, int]]:
-    """Bytes that parts of `(elements, bytes each)` take together, and the header numbers that say where they lie."""
-    at = 0
+    """Bytes that parts of `(elements, bytes each)` take together, and the header numbers that say where they lie.
+
+    Before them lies the cache line of `header.Kernel.kept`."""
+    at = LINE
     numbers: dict[str, int] = {}
     for name, (length, size) in lengths.items():
         numbers |= {f"{name}_at": at, f"{name}_length": length}

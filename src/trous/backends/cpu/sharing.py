@@ -20,7 +20,7 @@ from typing import Any
 
 import llvmlite.ir as ll
 
-from trous.backends.cpu.header import POINTER_COUNT
+from trous.backends.cpu.header import NOTHING_KEPT, POINTER_COUNT
 from trous.backends.cpu.ir import Function
 from trous.backends.cpu.values import I32, I64, LINE, POINTER, Int, Variable
 
@@ -129,11 +129,14 @@ class _Code:
     def take_chunks(self, job: Int, thread: Int, done: Callable[[], None]) -> None:
         """Work until no chunk is left; after each, `done`."""
         fn = self.fn
-        left = Variable(fn, self.add(job, LEFT, -1))
+        left, is_first = Variable(fn, self.add(job, LEFT, -1)), Variable(fn, 1)
         with fn.repeat(lambda: left.get() > 0):
             chunks, items = self.read(job, CHUNKS), self.read(job, ITEMS)
             begin, end = (items - self.remaining(items, number, chunks) for number in (left.get(), left.get() - 1))
             scratch = self.read(job, SCRATCH) + thread * self.read(job, SIZE)
+            with fn.when(is_first.get().differs(0)):
+                self.write(scratch, 0, fn.number(NOTHING_KEPT))
+                is_first.set(0)
             arrays = [self.read(job, ARRAYS + i) for i in range(POINTER_COUNT)]
             self.run(self.read(job, KERNEL), self.read(job, HEADER), scratch, arrays, begin, end)
             done()

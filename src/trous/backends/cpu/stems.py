@@ -21,7 +21,7 @@ from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
 from trous.backends.cpu.staging import NUMBERS, Stage, Strip
-from trous.backends.cpu.values import Accumulator, Int, Variable
+from trous.backends.cpu.values import Accumulator, Int
 from trous.backends.epilogue import NOTHING, Epilogue
 
 #: Records: phases (along z, y, x).
@@ -114,7 +114,7 @@ class _Stems:
 
     def build(self) -> str:
         k, fn = self.k, self.fn
-        packed = Variable(fn, -1)
+        packed = self.k.kept()
         with fn.loop(k.begin, k.end) as item:
             bx, rest = item % k.strips_x, item // k.strips_x
             by, rest = rest % k.strips_y, rest // k.strips_y

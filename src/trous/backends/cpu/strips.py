@@ -104,7 +104,7 @@ class _Strips:
             digit.set(rest % size)
             rest = rest // size
         digits[-1].set(rest)
-        packed = Variable(fn, -1)
+        packed = self.k.kept()
         with fn.loop(k.begin, k.end):
             bx, by, bz, group, n = (digit.get() for digit in digits)
             with fn.when(packed.get().differs(group)):
