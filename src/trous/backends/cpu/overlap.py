@@ -29,6 +29,8 @@ from trous.backends.epilogue import NOTHING, Epilogue
 #: in a panel, its number).
 PHASE, ENTRY, PAIR = 2, 3, 3
 
+#: In the place of a weight, for rows of a tile that there is none for; strides may be negative.
+MISSING = -(1 << 62)
 #: Lines that are asked for with every pair and channel.
 LINES = 2
 
@@ -135,7 +137,7 @@ class _Overlap:
                 weight = source.at(self.entry_list[entry * ENTRY + 2] + place)
                 with fn.loop(0, k.in_channels) as channel:
                     number = (entry * k.in_channels + channel) * shape.rows
-                    with fn.either(place >= 0) as (then, otherwise):
+                    with fn.either(place.differs(MISSING)) as (then, otherwise):
                         with then:
                             target[number] = weight[channel * k.w_in]
                         with otherwise:

@@ -221,7 +221,7 @@ def _product_tables(shape: overlap.Shape, chosen: Choice, taps: Taps, w_out: int
             sums.setdefault((tap.phase, out), []).append(place)
             weights.append(tap.kernel * step + out * w_out)
         missing = -len(rows) % shape.rows
-        weights += [-1] * missing
+        weights += [overlap.MISSING] * missing
         residues += [residue] * ((len(rows) + missing) // shape.rows)
     lists = [sums.get(side, []) for side in product(range(shape.phases), range(shape.outs))]
     return {
