@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from trous.plan.window import stretches
+from trous.plan.window import live_share, overhang, stretches
 
 
 @pytest.mark.parametrize("number", range(200))
@@ -40,3 +40,25 @@ def test_a_stretch_is_as_long_as_the_gaps_allow(number: int) -> None:
     ends = sorted((first % down, first, first + down * extent) for first, extent in found)
     for (residue, _, last), (next_residue, following, _) in pairwise(ends):
         assert residue != next_residue or following - last > down * gap, "neighbours that should have been one"
+
+
+def test_offsets_that_find_an_input_are_counted_box_by_box() -> None:
+    draw, partly = Random(0), 0
+    for _ in range(2000):
+        down, size, steps, each = draw.randint(1, 4), draw.randint(0, 30), draw.randint(1, 30), draw.randint(1, 12)
+        offsets = tuple(draw.randint(-40, 60) for _ in range(draw.randint(1, 4)))
+        boxes = [range(steps)[first : first + each] for first in range(0, steps, each)]
+        found = sum(len(box) for box in boxes for o in offsets if down * box[-1] + o >= 0 and down * box[0] + o < size)
+        assert live_share(offsets, down, size, steps, each) == found / (steps * len(offsets))
+        partly += 0 < found < steps * len(offsets)
+    assert partly > 500
+
+
+def test_steps_that_miss_the_input_by_the_farthest_offset_are_counted() -> None:
+    draw = Random(1)
+    for _ in range(500):
+        size, steps = draw.randint(1, 30), draw.randint(1, 30)
+        offsets = tuple(draw.randint(-40, 60) for _ in range(draw.randint(1, 4)))
+        before = sum(m + min(offsets) < 0 for m in range(-100, 200)) - 100
+        behind = sum(m + max(offsets) >= size for m in range(-100, steps + 100)) - 100
+        assert overhang(offsets, 1, size, steps) == max(before, behind)

@@ -33,15 +33,46 @@ class Stretches(NamedTuple):
     extent: int
 
 
-@lru_cache(maxsize=1024)
 def stretches(offsets: tuple[int, ...], down: int, gap: int) -> Stretches:
-    """The stretches that hold all `offsets`.
+    """The stretches that hold all `offsets`, given in ascending order.
 
     Offsets of one residue share a stretch where their shifts lie at most `gap` apart; 0 gives each its own.
 
     >>> stretches((0, 1, 2), down=2, gap=1).found
     (Stretch(offset=0, extent=1), Stretch(offset=1, extent=0))
     """
+    return _stretches(offsets, down, min(gap, (offsets[-1] - offsets[0]) // down if offsets else 0))
+
+
+@lru_cache(maxsize=1024)
+def live_share(offsets: tuple[int, ...], down: int, size: int, steps: int, each: int) -> float:
+    """Share of the taps of `steps` steps that are not skipped, when those in a box of `each` steps skip together, and
+    only where none of them finds one of the `size` inputs.
+
+    >>> live_share((-2, 0, 2), down=1, size=4, steps=4, each=2)
+    0.6666666666666666
+    """
+    if not offsets or not steps:
+        return 1.0
+    found = 0
+    for offset in offsets:
+        low, high = max(0, -(offset // down)), min(steps - 1, (size - 1 - offset) // down)  # of a tap's own steps
+        if low < steps and high >= 0:
+            found += max(0, min(steps, (high // each + 1) * each) - low // each * each)
+    return found / (steps * len(offsets))
+
+
+def overhang(offsets: tuple[int, ...], down: int, size: int, steps: int) -> int:
+    """How many steps, at the end where they are more, miss the `size` inputs by their farthest offset.
+
+    >>> overhang((-2, 0, 2), down=1, size=4, steps=4)
+    2
+    """
+    return max((max(-offset, offset + down * (steps - 1) - size + 1) for offset in offsets), default=0) // down
+
+
+@lru_cache(maxsize=1024)
+def _stretches(offsets: tuple[int, ...], down: int, gap: int) -> Stretches:
     found: list[Stretch] = []
     places: dict[int, Place] = {}
     for offset in sorted(offsets, key=lambda o: (o % down, o)):

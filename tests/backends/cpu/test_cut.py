@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from math import prod
-from random import Random
 
 import pytest
 
 from problems import operation
-from trous.backends.cpu import cut, dense, target
+from trous.backends.cpu import dense, target
 from trous.backends.cpu.tables import Strides
 from trous.problem import Problem
 
@@ -39,15 +38,3 @@ def test_a_thread_keeps_at_most_2_mb(text: str, last: bool) -> None:
         assert bound.number(f"tile_{axis}") * bound.number(f"tiles_{axis}") >= bound.number(f"steps_{axis}")
         tiles //= bound.number(f"tiles_{axis}")
     assert tiles >= 1
-
-
-def test_offsets_that_find_an_input_are_counted_box_by_box() -> None:
-    draw, partly = Random(0), 0
-    for _ in range(2000):
-        down, size, steps, each = draw.randint(1, 4), draw.randint(0, 30), draw.randint(1, 30), draw.randint(1, 12)
-        offsets = tuple(draw.randint(-40, 60) for _ in range(draw.randint(1, 4)))
-        boxes = [range(steps)[first : first + each] for first in range(0, steps, each)]
-        found = sum(len(box) for box in boxes for o in offsets if down * box[-1] + o >= 0 and down * box[0] + o < size)
-        assert cut._alive(down, offsets, size, steps, each) == found / (steps * len(offsets))
-        partly += 0 < found < steps * len(offsets)
-    assert partly > 500

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import product
 from math import ceil, prod
 
 from trous.backends.cpu import gemm
 from trous.backends.cpu.run import items_wanted
 from trous.backends.cpu.values import BYTES
-from trous.plan.window import Stretches, stretches
+from trous.plan.window import Stretches, live_share, overhang, stretches
 
 #: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
 #: cache.
@@ -124,7 +124,8 @@ class Cut:
             steps = self.tile[axis] if strung else min(self.tile[axis], places) if axis == 3 else 1
             if axis == 2 and self.strung == 2:
                 steps = ceil(places / self.pitch[2])
-            share *= _alive(*self.work.axes[axis - 1], self.work.steps[axis], steps)
+            down, offsets, size = self.work.axes[axis - 1]
+            share *= live_share(offsets, down, size, self.work.steps[axis], steps)
         return share
 
     @property
@@ -263,8 +264,7 @@ def cuts(work: Work) -> Iterator[Cut]:
 def _windows(down: int, offsets: tuple[int, ...], steps: int) -> list[Stretches]:
     """Stretches worth trying: one for each offset, or wherever a row of so many steps overlaps the next; the latter
     alone where it copies nothing that no tap reads."""
-    reach = (offsets[-1] - offsets[0]) // down if offsets else 0
-    joined = stretches(offsets, down, min(steps, reach))
+    joined = stretches(offsets, down, steps)
     if sum(stretch.extent + 1 for stretch in joined.found) == len(offsets):
         return [joined]
     return [stretches(offsets, down, 0), joined]
@@ -274,21 +274,8 @@ def _columns(work: Work) -> set[int]:
     """Widths of a box worth trying: whole rows, or so few columns that far taps miss the input with all of them."""
     down, offsets, size = work.axes[2]
     steps = work.steps[3]
-    reach = max((max(-o, o + down * (steps - 1) - size + 1) for o in offsets), default=0) // down
-    return {steps, steps if reach * 4 < steps else ceil(steps / ceil(steps / reach))}
-
-
-@lru_cache(maxsize=1024)
-def _alive(down: int, offsets: tuple[int, ...], size: int, steps: int, each: int) -> float:
-    """Share of the offsets that some step finds an input by, of all boxes of `each` steps."""
-    if not offsets or not steps:
-        return 1.0
-    found = 0
-    for offset in offsets:
-        low, high = max(0, -(offset // down)), min(steps - 1, (size - 1 - offset) // down)  # of a tap's own steps
-        if low < steps and high >= 0:
-            found += max(0, min(steps, (high // each + 1) * each) - low // each * each)
-    return found / (steps * len(offsets))
+    beyond = overhang(offsets, down, size, steps)
+    return {steps, steps if beyond * 4 < steps else ceil(steps / ceil(steps / beyond))}
 
 
 def _tile(work: Work, axes: tuple[Stretches, ...], tiles_per_block: int, planes: int, columns: int) -> tuple[int, ...]:
