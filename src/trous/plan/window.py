@@ -34,14 +34,14 @@ class Stretches(NamedTuple):
 
 
 def stretches(offsets: tuple[int, ...], down: int, gap: int) -> Stretches:
-    """The stretches that hold all `offsets`, given in ascending order.
+    """The stretches that hold all `offsets`.
 
     Offsets of one residue share a stretch where their shifts lie at most `gap` apart; 0 gives each its own.
 
     >>> stretches((0, 1, 2), down=2, gap=1).found
     (Stretch(offset=0, extent=1), Stretch(offset=1, extent=0))
     """
-    return _stretches(offsets, down, min(gap, (offsets[-1] - offsets[0]) // down if offsets else 0))
+    return _stretches(offsets, down, min(gap, (max(offsets) - min(offsets)) // down if offsets else 0))
 
 
 @lru_cache(maxsize=1024)
