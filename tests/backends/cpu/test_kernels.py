@@ -46,6 +46,7 @@ FAMILIES = {
         "conv,c30-3,x40x37,k5x3,s2x4,p1,bias",  # rows of every fourth column
         "conv,c30-3,x40x37,k5x3,s2x7,p1,bias",  # too far apart to be read as they lie
         "conv,n3,c90-1,x70x300,k3x3,p1",  # strips cut along every axis
+        "conv_transpose,c20-20,x101x136,k4x4,s2,p1,g20",  # an output written past the caches where lines are whole
         "conv,n3,c90-1,x70x300,k3x3,p1,last",
         "conv,c64-1,x11x45,k1x1,bias",
         "conv,c64-1,x11x45,k1x1,bias,last",

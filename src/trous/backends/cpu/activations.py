@@ -12,7 +12,7 @@ within 3 units in the last place of the true value, over the whole range.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
@@ -100,13 +100,25 @@ class Finish:
         added = self._beside(out).masked(index, mask) if self.residual else None
         out.set_masked(index, self._finished(value, added), mask)
 
-    def set_vectors(self, out: Array, values: Sequence[Any], left: Int) -> None:
-        """Vectors that lie side by side from `out` on, as far as the `left` elements of a row go."""
+    def set_vectors(self, out: Array, values: Sequence[Any], left: Int, large: Int | None = None) -> None:
+        """Vectors that lie side by side from `out` on, as far as the `left` elements of a row go; past the caches where
+        they are cache lines and `large` says so."""
         fn, lanes = self.fn, values[0].type.count
+
+        def whole(put: Callable[..., None]) -> None:
+            for number, value in enumerate(values):
+                put(out, number * lanes, value)
+
         with fn.either(left >= len(values) * lanes) as (then, otherwise):
             with then:
-                for number, value in enumerate(values):
-                    self.set_vector(out, number * lanes, value)
+                if large is None:
+                    whole(self.set_vector)
+                else:
+                    with fn.either(large & out.line_starts(0)) as (lines, others):
+                        with lines:
+                            whole(self.stream)
+                        with others:
+                            whole(self.set_vector)
             with otherwise:
                 for number, value in enumerate(values):
                     kept = fn.mask(fn.bits(0, left - number * lanes, lanes), lanes)

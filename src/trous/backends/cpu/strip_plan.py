@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
 from trous.backends.cpu import strips
 from trous.backends.cpu.activations import slope_bits
+from trous.backends.cpu.dense import STREAMED_BYTES
+from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, scratch_parts
 from trous.backends.cpu.strip_cuts import Cut, Source, cut, step_counts
 from trous.backends.cpu.strip_tiles import Columns, Pass, Tile, by_cost, choose, columns, cycles
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
-from trous.backends.cpu.values import BYTES
+from trous.backends.cpu.values import BYTES, LINE
 from trous.backends.epilogue import Epilogue
 from trous.backends.facts import WAYS, Estimate, FamilyFacts
 from trous.backends.operation import Operation
@@ -106,6 +108,7 @@ def bind(
         source=chosen.source.kind,
         step=chosen.source.step,
         channels_last=strides.y[-1] != 1,
+        streams=target.vector_bytes == LINE and element not in STORED,
         checked=checked,
         epilogue=epilogue.code,
     )
@@ -123,6 +126,7 @@ def bind(
         "y_c": strides.y[1],
         "w_tile": tile.outs * w_out,
         "slope": slope_bits(epilogue.slope),
+        "large": int(prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES),
     }
     tables, weights = _tables(shape, chosen, numbers, w_out, ins)
     scratch, places = scratch_parts(

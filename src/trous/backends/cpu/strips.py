@@ -29,7 +29,7 @@ FIELDS = Fields(
         *("groups", "strips_z", "strips_y", "strips_x", "each_z", "each_y", "each_x", "advance", "spacing", "height"),
         *("passes", "out_tiles", "tile_weights", "steps_z", "steps_y", "steps_x", "up_z", "up_y", "high_z", "high_y"),
         *("out_z", "out_y", "out_x", "x_group", "x_n", "y_n", "y_group", "y_c", "y_z", "y_y"),
-        *("w_group", "w_in", "w_tile", "slope"),
+        *("w_group", "w_in", "w_tile", "slope", "large"),
     ),
     arrays=(
         *("x", "w", "bias", "residual", "y"),
@@ -54,6 +54,7 @@ class Shape:
     source: str  #: see `staging.Stage`
     step: int  #: input columns between neighbouring steps, where columns are adjacent
     channels_last: bool = False  #: output channels are neighbours in memory
+    streams: bool = False  #: large outputs are written past the caches
     checked: bool = False
     epilogue: Epilogue = NOTHING
 
@@ -66,7 +67,7 @@ class Shape:
     def name(self) -> str:
         tile = f"{self.outs}x{self.rows}x{self.phases}x{self.vectors}x{self.lanes}"
         masks = "_".join("".join(f"{mask:x}." for mask in masks) for masks in (self.row_masks, self.column_masks))
-        flags = "".join("01"[flag] for flag in (self.channels_last, self.checked))
+        flags = "".join("01"[flag] for flag in (self.channels_last, self.streams, self.checked))
         return f"strips_{self.element}_{tile}_{masks}_{self.source}{self.step}_{flags}{self.epilogue.word}"
 
 
@@ -114,6 +115,8 @@ class _Strips:
             self.count_on(digits, sizes)
             self.stage.fill(strip)
             self.compute(strip, self.strip(*(digit.get() for digit in digits)), group, n)
+        if self.shape.streams:
+            fn.fence()
         return k.finish()
 
     def strip(self, bx: Int, by: Int, bz: Int, group: Int, n: Int) -> Strip:
@@ -263,7 +266,7 @@ class _Strips:
                     values = []
                     for v in range(len(sums[0][0])):
                         values += fn.interleave([sums[p][o][v].get() for p, o in sides])
-                    self.finish.set_vectors(line, values, left)
+                    self.finish.set_vectors(line, values, left, k.large.equals(1) if shape.streams else None)
 
 
 def _members(mask: int) -> list[int]:
