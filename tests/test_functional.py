@@ -223,3 +223,8 @@ def test_nan_and_inf_reach_the_outputs_whose_taps_see_them_and_no_other() -> Non
     y = trous.conv(x, np.ones((1, 1, 3), np.float32), dilation=2, padding=2)[0, 0]
     assert np.isnan(y).nonzero()[0].tolist() == [2, 4, 6]
     assert np.isposinf(y).nonzero()[0].tolist() == [7, 9, 11]
+
+
+def test_a_channels_last_weight_of_three_axes_decides_nothing_as_in_torch() -> None:
+    x, w = torch.rand(1, 3, 6, 6, 6), torch.rand(4, 3, 3, 3, 3).to(memory_format=torch.channels_last_3d)
+    assert trous.conv(x, w).is_contiguous() and torch.nn.functional.conv3d(x, w).is_contiguous()

@@ -89,12 +89,12 @@ def is_channels_last(x: Any) -> bool:
 
 
 def gives_channels_last(x: Any, w: Any) -> bool:
-    """Whether the output of a convolution is channels-last: as in torch, where the input is or the weight is.
+    """Whether the output of a convolution is channels-last: as in torch, where the input is, or of two axes the weight.
 
     A model in that format then stays in it from its first layer on, though images come channels-first or have a single
     channel, which does not tell.
     """
-    return is_channels_last(x) or is_channels_last(w)
+    return is_channels_last(x) or (w.ndim == 4 and is_channels_last(w))
 
 
 def are_channels_adjacent(shape: Sequence[int], strides: Sequence[int]) -> bool:

@@ -229,6 +229,7 @@ class _Case:
             what = replace(what, batch=2 * what.batch)
             x, w = dense_strides(what.input_shape, last), tuple(2 * step for step in w)
             epilogue, residual = NOTHING, None
-        y = dense_strides(what.output_shape, last or are_channels_adjacent(what.weight_shape, w))
+        last = last or (len(w) == 4 and are_channels_adjacent(what.weight_shape, w))
+        y = dense_strides(what.output_shape, last)
         found: KernelFacts = account(what, x, w, y, self._like.dtype, epilogue, residual)
         return found

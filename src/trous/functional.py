@@ -47,8 +47,8 @@ def conv(
 
     Args:
         x: `(batch, in_channels, *size)`, or `(in_channels, *size)`. A NumPy array, a torch tensor (with autograd), or
-            any array with `__dlpack__`. Channels-last memory, of x or of w, is read as it is and gives a channels-last
-            output.
+            any array with `__dlpack__`. Channels-last memory of x, or in 2-D of w, is read as it is and gives a
+            channels-last output.
         w: `(out_channels, in_channels/groups, *kernel)`, of the library, dtype and device of x.
         bias: `(out_channels,)` or None.
         stride, dilation: integers or one per axis.

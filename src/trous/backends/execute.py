@@ -117,8 +117,9 @@ def ready(
         return None
     front = () if batched else (1,)
     x_strides = (*front, *x.steps)
-    read = (what.input_shape, x_strides), (what.weight_shape, w.steps)
-    y_strides = dense_strides(what.output_shape, any(are_channels_adjacent(*layout) for layout in read))
+    last = are_channels_adjacent(what.input_shape, x_strides)
+    last = last or (len(w.shape) == 4 and are_channels_adjacent(what.weight_shape, w.steps))
+    y_strides = dense_strides(what.output_shape, last)
     beside = None if residual is None else (*front, *residual.steps)
     run = prepare(what, x_strides, w.steps, y_strides, dtype_name(x), epilogue, beside)
     if run is None:
@@ -152,7 +153,7 @@ def ready_at(_: tuple, x: tuple, w: tuple, *geometry: Any) -> Ready | None:
 
 
 def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:
-    """The output of the best back-end, channels-last if x or w is."""
+    """The output of the best back-end, channels-last as `gives_channels_last` says."""
     channels_last = gives_channels_last(x, w)
     if device_name(x) == "cpu":
         y = _maker(what.output_shape, dense_strides(what.output_shape, channels_last), x.dtype)()
