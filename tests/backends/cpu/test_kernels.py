@@ -46,7 +46,6 @@ FAMILIES = {
         "conv,c30-3,x40x37,k5x3,s2x4,p1,bias",  # rows of every fourth column
         "conv,c30-3,x40x37,k5x3,s2x7,p1,bias",  # too far apart to be read as they lie
         "conv,n3,c90-1,x70x300,k3x3,p1",  # strips cut along every axis
-        "conv_transpose,c20-20,x101x136,k4x4,s2,p1,g20",  # an output written past the caches where lines are whole
         "conv,n3,c90-1,x70x300,k3x3,p1,last",
         "conv,c64-1,x11x45,k1x1,bias",
         "conv,c64-1,x11x45,k1x1,bias,last",
@@ -55,6 +54,7 @@ FAMILIES = {
         "conv_transpose,c24-2,x30x17,k5x3,s7x2,p1,bias",  # phases without taps
     ),
     "strips": (
+        "conv_transpose,c20-20,x101x136,k4x4,s2,p1,g20",  # an output written past the caches where lines are whole
         "conv,n2,c7-7,x19x150,k3x3,d2,p2,g7,bias",
         "conv,c7-21,x5x6x90,k3x3x3,p1,g7",
         "conv_transpose,c9-9,x20x70,k4x8,s2x4,p1x2,g9",
