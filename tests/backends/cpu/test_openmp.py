@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from trous.arrays import address
 from trous.backends.cpu import openmp, run
 from trous.backends.cpu.engine import KERNEL, code_address
 from trous.backends.cpu.header import POINTER_COUNT
@@ -35,14 +36,14 @@ def three() -> Iterator[openmp.Team]:
 
 
 _kept: list[Any] = []
+_memory = np.zeros(64)  # for scratch
 
 
 def share(team: openmp.Team, items: int, threads: int, part: Callable[..., Any], each: int = 0) -> None:
     """All items of a kernel that is a Python function of its scratch memory, the first item and the last."""
     kernel = KERNEL(lambda *arguments: part(arguments[1], *arguments[-2:]))
     _kept.append(kernel)
-    scratch = 64 if each else 0
-    team.run(code_address(kernel), 0, scratch, each, (0,) * POINTER_COUNT, items, threads)
+    team.run(code_address(kernel), 0, address(_memory), each, (0,) * POINTER_COUNT, items, threads)
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -68,15 +69,15 @@ def test_all_threads_take_part_each_with_memory_of_its_own(three: openmp.Team) -
         memory[threading.get_ident()].add(scratch)
 
     share(three, 100, 3, part, each=128)
-    assert sorted(map(sorted, memory.values())) == [[64], [64 + 128], [64 + 256]]
+    assert sorted(map(sorted, memory.values())) == [[address(_memory) + 128 * thread] for thread in range(3)]
 
 
 def test_arguments_arrive(three: openmp.Team) -> None:
     seen = []
     kernel = KERNEL(lambda *arguments: seen.append(arguments))
     pointers = tuple(range(100, 100 + POINTER_COUNT))
-    three.run(code_address(kernel), 7, 64, 0, pointers, 1, 3)
-    assert seen == [(7, 64, *pointers, 0, 1)]
+    three.run(code_address(kernel), 7, address(_memory), 0, pointers, 1, 3)
+    assert seen == [(7, address(_memory), *pointers, 0, 1)]
 
 
 def test_callers_of_all_threads(three: openmp.Team) -> None:
@@ -129,6 +130,7 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
     script = """
 import os, warnings
 import torch, trous
+from trous.arrays import address
 from trous.backends.cpu import openmp, run
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of fork beside threads
 torch.set_num_threads(2)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from trous.arrays import address
 from trous.backends.cpu import pool
 from trous.backends.cpu.engine import KERNEL, code_address
-from trous.backends.cpu.header import POINTER_COUNT
+from trous.backends.cpu.header import NO_MARK, POINTER_COUNT
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +28,14 @@ def five() -> pool.Pool:
 
 
 _kept: list[Any] = []
+_memory = np.zeros(64)  # for scratch, shared by all threads: nothing here looks into it
 
 
 def run(on: pool.Pool, items: int, threads: int, part: Callable[[int, int], Any]) -> None:
     """All items of a kernel that is a Python function of the first and the last."""
     kernel = KERNEL(lambda *arguments: part(*arguments[-2:]))
     _kept.append(kernel)
-    on.run(code_address(kernel), 0, 0, 0, (0,) * POINTER_COUNT, items, threads)
+    on.run(code_address(kernel), 0, address(_memory), 0, (0,) * POINTER_COUNT, items, threads)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 5])
@@ -78,6 +80,24 @@ def test_who_is_held_up_holds_up_only_its_chunk() -> None:
 
     run(pool.Pool(2), 1000, 2, part)
     assert held and done == set(range(1000))
+
+
+def test_marks_last_for_one_call(five: pool.Pool) -> None:
+    """The first word of a thread's memory says nothing when it begins, then what the thread wrote there."""
+    memory = np.zeros((5, 8), np.int64)
+    found: dict[int, list[int]] = {}
+
+    def part(scratch: int, begin: int) -> None:
+        words = memory[(scratch - address(memory)) // 64]
+        found.setdefault(scratch, []).append(int(words[0]))
+        words[0] = begin
+
+    kernel = KERNEL(lambda *arguments: part(arguments[1], arguments[-2]))
+    for _ in range(20):
+        found.clear()
+        five.run(code_address(kernel), 0, address(memory), 64, (0,) * POINTER_COUNT, 100, 5)
+        assert address(memory) in found
+        assert all(marks[0] == NO_MARK and min([0, *marks[1:]]) >= 0 for marks in found.values())
 
 
 def test_workers_wake_up_again(five: pool.Pool) -> None:

@@ -147,7 +147,7 @@ class _Gemm:
     def build(self) -> str:
         k, fn, shape = self.k, self.fn, self.shape
         product = Product(k, shape)
-        packed = k.kept()  # the channel block whose weights lie in the panels
+        packed = k.mark()  # the channel block whose weights lie in the panels
         with fn.loop(k.begin, k.end) as item:
             block = item // k.items_per_block
             group = block // k.channel_blocks

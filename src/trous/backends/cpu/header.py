@@ -26,7 +26,7 @@ POINTER_COUNT = 5
 
 
 #: What the first word of a thread's scratch memory says before a kernel has written there.
-NOTHING_KEPT = -1
+NO_MARK = -1
 
 
 class Fields:
@@ -49,7 +49,7 @@ class Fields:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Mark:
     """Like a `Variable`, in the first word of the scratch memory."""
 
     scratch: Array
@@ -103,13 +103,13 @@ class Kernel:
         limits = self._limits(self.fn.number(0), getattr(self, f"{name}_length")) if self.checked else None
         return Array(self.fn, base, summed_in(element), 0, limits)
 
-    def kept(self) -> Kept:
+    def mark(self) -> Mark:
         """A number that is kept from one range of items to the next, of those that a thread works on in one call: which
-        weights lie in its scratch memory. `NOTHING_KEPT` at first."""
+        weights lie in its scratch memory. `NO_MARK` at first."""
         with self.fn.builder.goto_entry_block():
             scratch = Array(self.fn, self._scratch, "int64")
-            scratch[0] = self.fn.choose(self.begin.equals(0), NOTHING_KEPT, scratch[0])
-        return Kept(scratch)
+            scratch[0] = self.fn.choose(self.begin.equals(0), NO_MARK, scratch[0])
+        return Mark(scratch)
 
     def call(self, part: Kernel, *integers: Any) -> None:
         """Another function of the module, on the same header, scratch memory and arrays."""

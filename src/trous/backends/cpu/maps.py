@@ -79,7 +79,7 @@ class _Maps:
         zero = ll.Constant(ll.VectorType(ELEMENTS[shape.element], shape.lanes), None)
         with fn.loop(0, k.staged_length, shape.lanes) as i:
             self.staged.set_vector(i, zero)
-        packed = self.k.kept()
+        packed = self.k.mark()
         with fn.loop(k.begin, k.end) as item:
             block, n = item // k.batch, item % k.batch
             first = block * shape.width

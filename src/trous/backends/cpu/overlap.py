@@ -105,7 +105,7 @@ class _Overlap:
 
     def build(self) -> str:
         k, fn = self.k, self.fn
-        packed = self.k.kept()
+        packed = self.k.mark()
         with fn.loop(k.begin, k.end) as item:
             strip, group, n = self.strip(item)
             with fn.when(packed.get().differs(group)):

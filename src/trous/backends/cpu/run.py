@@ -49,7 +49,7 @@ class Bound:
         """Bytes of the scratch by what they hold."""
         starts = {name: self.number(f"{name}_at") for name in self.fields.scratch}
         ends = [*sorted(starts.values()), self.scratch]
-        return {name: next(end for end in ends if end > at) - at for name, at in starts.items()}
+        return {"mark": LINE} | {name: next(end for end in ends if end > at) - at for name, at in starts.items()}
 
 
 #: Up to so much work (`work_of`) a call stays on one thread. To share it costs some 5 microseconds, and 30 more pass
@@ -104,7 +104,7 @@ def items_wanted(each: int) -> int:
 def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, int]]:
     """Bytes that parts of `(elements, bytes each)` take together, and the header numbers that say where they lie.
 
-    Before them lies the cache line of `header.Kernel.kept`."""
+    Before them lies the cache line of `header.Kernel.mark`."""
     at = LINE
     numbers: dict[str, int] = {}
     for name, (length, size) in lengths.items():

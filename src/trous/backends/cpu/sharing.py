@@ -20,7 +20,7 @@ from typing import Any
 
 import llvmlite.ir as ll
 
-from trous.backends.cpu.header import NOTHING_KEPT, POINTER_COUNT
+from trous.backends.cpu.header import NO_MARK, POINTER_COUNT
 from trous.backends.cpu.ir import Function
 from trous.backends.cpu.values import I32, I64, LINE, POINTER, Int, Variable
 
@@ -135,7 +135,7 @@ class _Code:
             begin, end = (items - self.remaining(items, number, chunks) for number in (left.get(), left.get() - 1))
             scratch = self.read(job, SCRATCH) + thread * self.read(job, SIZE)
             with fn.when(is_first.get().differs(0)):
-                self.write(scratch, 0, fn.number(NOTHING_KEPT))
+                self.write(scratch, 0, fn.number(NO_MARK))
                 is_first.set(0)
             arrays = [self.read(job, ARRAYS + i) for i in range(POINTER_COUNT)]
             self.run(self.read(job, KERNEL), self.read(job, HEADER), scratch, arrays, begin, end)

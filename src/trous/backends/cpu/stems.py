@@ -114,7 +114,7 @@ class _Stems:
 
     def build(self) -> str:
         k, fn = self.k, self.fn
-        packed = self.k.kept()
+        packed = self.k.mark()
         with fn.loop(k.begin, k.end) as item:
             bx, rest = item % k.strips_x, item // k.strips_x
             by, rest = rest % k.strips_y, rest // k.strips_y

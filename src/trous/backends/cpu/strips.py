@@ -105,7 +105,7 @@ class _Strips:
             digit.set(rest % size)
             rest = rest // size
         digits[-1].set(rest)
-        packed = self.k.kept()
+        packed = self.k.mark()
         with fn.loop(k.begin, k.end):
             bx, by, bz, group, n = (digit.get() for digit in digits)
             with fn.when(packed.get().differs(group)):
