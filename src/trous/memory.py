@@ -3,8 +3,8 @@
 The system gives fresh memory page by page as it is first written, zeros in it. For an output of tens of megabytes that
 takes as long as a light kernel, and on a virtual machine whose host takes back what was freed, ten times as long. So
 blocks stay: an array is lent one, and when nothing refers to it any more, the next array of about its size is. A block
-lies in pages of 2 MB where the system has them for who asks (Linux, `madvise`). While nobody has it, the system may
-take its pages should memory run short.
+lies in pages of 2 MB where the system has them for who asks (Linux, `madvise`). One that nobody takes while others come
+and go is the system's, should memory run short.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import numpy as np
 LARGE = 1 << 22
 #: Bytes kept for later, at most; what was kept longest goes first.
 KEPT = 1 << 29
+#: A block goes to the system's disposal when so many have been given back after it.
+IN_USE = 8
 #: Blocks are multiples of it: large pages.
 UNIT = 1 << 21
 #: The share of a block that an array must fill to be lent it.
@@ -65,8 +67,9 @@ class Store:
         return None
 
     def _back(self, block: mmap.mmap) -> None:
-        _advise(block, "MADV_FREE")
         self._kept.append(block)
+        for idle in self._kept[-IN_USE - 1 : -IN_USE]:
+            _advise(idle, "MADV_FREE")
         while self.kept > self._most:
             del self._kept[:1]
 

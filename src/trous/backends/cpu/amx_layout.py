@@ -70,12 +70,14 @@ class Layout:
 
     @cached_property
     def beside(self) -> str:
-        """What lies side by side among the weights: kernel indices, input channels or nothing."""
-        inputs = self.strides.w[0 if self.operation.weight_by_input else 1]
+        """What lies side by side among the weights: kernel indices, input channels, output channels or nothing."""
+        outputs, inputs = self.strides.w[:2]
+        if self.operation.weight_by_input:
+            outputs, inputs = inputs, outputs
         step = 1
         for size, stride in zip(reversed(self.operation.kernel), reversed(self.strides.w[2:]), strict=True):
             if size > 1 and stride != step:
-                return "inputs" if inputs == 1 else "nothing"
+                return "inputs" if inputs == 1 else "outputs" if outputs == 1 else "nothing"
             step *= size
         return "kernel"
 

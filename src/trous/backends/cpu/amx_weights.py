@@ -1,8 +1,8 @@
 """The panels of weights that `amx_dense` multiplies: tiles of 16 output channels, for every tap and tile of inputs.
 
 What lies side by side in memory is read as vectors: mostly the kernel indices, 16 of them for each of 32 channels,
-which are transposed in registers so that every kernel index has its row of a tile; or, channels-last, the inputs of a
-kernel index. Other weights are copied one by one. `weight_at` tells, for each
+which are transposed in registers so that every kernel index has its row of a tile; or, channels-last, the inputs or the
+outputs of a kernel index. Other weights are copied one by one. `weight_at` tells, for each
 kernel index, where its first tile begins; what no tap uses goes to a place of its own that nobody reads.
 """
 
@@ -49,6 +49,8 @@ class Panels:
         source, panel = self.w.at(group * k.w_group + channel * k.w_out), self.part.at(place * k.panel_block)
         if self.beside == "inputs":
             self.pack_inputs(source, panel, channels)
+        elif self.beside == "outputs":
+            self.pack_outputs(source, panel, channels)
         elif self.beside == "nothing":
             self.pack_one_by_one(source, panel, channels)
         elif self.rows_are_channels:
@@ -111,6 +113,30 @@ class Panels:
                 mask = fn.mask(fn.bits(0, (channels - first) * 2, ROW), ROW)
                 for pair, column in enumerate(self.columns()):
                     target.set_masked(first // ROWS * TILE + pair * ROW, column, mask)
+
+    def pack_outputs(self, source: Array, panel: Array, channels: Int) -> None:
+        """Of weights whose outputs lie side by side: in pairs of inputs, or the squares of these transposed."""
+        k, fn = self.k, self.fn
+        with fn.loop(0, k.k_tiles) as tile, fn.loop(0, k.kernel) as index, fn.loop(0, channels, ROWS) as first:
+            line = source.at(self.source[index] + first)
+            target = panel.at(self.at[index] + tile * (self.tiles * TILE))
+            outputs = fn.bits(0, channels - first, ROWS)
+            with fn.loop(0, ROWS) as pair:
+                number = tile * k.k_width + 2 * pair
+                values = []
+                for n in range(2):
+                    mask = fn.mask(outputs & fn.choose(number + n < k.in_channels, -1, 0), ROWS)
+                    values.append(line.at((number + n) * k.w_in).masked(0, mask))
+                row = in_pairs(fn, *values)[0]
+                if self.rows_are_channels:
+                    self.square.set_vector(pair * ROW, row)
+                else:
+                    some = fn.mask(fn.bits(0, (channels - first) * 2, ROW), ROW)
+                    target.set_masked(first // ROWS * TILE + pair * ROW, row, some)
+            if self.rows_are_channels:
+                for channel, column in enumerate(self.columns()):
+                    with fn.when(first + channel < channels):
+                        target.set_vector((first + channel) * ROW, column)
 
     def read_pair(self, row: Int, line: Array, number: Int, index: Int, present: Int) -> None:
         """Weights of 16 kernel indices for inputs `number` and the next, in pairs, as a row of the square."""

@@ -140,14 +140,19 @@ class Tiling:
     def box(self) -> tuple[int, ...]:
         """Images and steps along z, y and x of a tile."""
         most, box = TILE_STEPS, self._box(TILE_STEPS)
-        while most > self.lanes and self._panel_bytes(box) > PANELS:
+        while most > self._row and self._panel_bytes(box) > PANELS:
             most //= 2
             box = self._box(most)
         return box
 
+    @property
+    def _row(self) -> int:
+        """Steps along x that a tile has whole numbers of: vectors run along them, unless they do along groups."""
+        return 1 if self.form.lanewise else self.lanes
+
     def _box(self, most: int) -> tuple[int, ...]:
         images, z, y, x = self.steps
-        across = evenly(x, max(self.lanes, most // min(ROWS, z * y)), self.lanes)
+        across = evenly(x, max(self._row, most // min(ROWS, z * y)), self._row)
         down = evenly(y, most // across)
         deep = evenly(z, most // (across * down))
         return evenly(images, most // (across * down * deep)), deep, down, min(across, x)
