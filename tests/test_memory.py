@@ -57,6 +57,13 @@ def test_what_is_gone_is_lent_again() -> None:
     assert address(lent(store, LARGE)) == place
 
 
+@pytest.mark.parametrize("size", [LARGE + 1, LARGE + UNIT // 16, LARGE + UNIT, 5 * UNIT - 7])
+def test_an_array_of_the_same_size_is_lent_the_same_block(size: int) -> None:
+    store = Store()
+    place = address(lent(store, size))
+    assert address(lent(store, size)) == place
+
+
 def test_an_array_fills_most_of_its_block() -> None:
     store = Store()
     blocks = [lent(store, n * UNIT) for n in (8, 6, 5)]

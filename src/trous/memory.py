@@ -23,7 +23,7 @@ KEPT = 1 << 29
 IN_USE = 8
 #: Blocks are multiples of it: large pages.
 UNIT = 1 << 21
-#: The share of a block that an array must fill to be lent it.
+#: The share of a block that an array must fill to be lent it, counted in whole units.
 FILLED = 0.75
 
 #: 0 where the system has no memory of this kind to give.
@@ -59,7 +59,7 @@ class Store:
 
     def _used(self, size: int) -> mmap.mmap | None:
         """The smallest block that suits, of several the one used last."""
-        suiting = [block for block in reversed(self._kept) if FILLED * len(block) <= size <= len(block)]
+        suiting = [block for block in reversed(self._kept) if FILLED * len(block) <= _whole(size) <= len(block)]
         for block in sorted(suiting, key=len):
             with suppress(ValueError):  # another thread was quicker
                 self._kept.remove(block)
@@ -74,11 +74,15 @@ class Store:
             del self._kept[:1]
 
 
+def _whole(size: int) -> int:
+    return -(-size // UNIT) * UNIT
+
+
 def _fresh(size: int) -> mmap.mmap | None:
     if not _PRIVATE:
         return None
     with suppress(OSError, OverflowError):
-        block = mmap.mmap(-1, -(-size // UNIT) * UNIT, flags=_PRIVATE)
+        block = mmap.mmap(-1, _whole(size), flags=_PRIVATE)
         _advise(block, "MADV_HUGEPAGE")
         return block
     return None

@@ -9,7 +9,7 @@ from math import prod
 import pytest
 
 from problems import operation
-from trous.backends.cpu import dense, target
+from trous.backends.cpu import dense, target, weight_binding, weight_pass
 from trous.backends.cpu.tables import Strides
 from trous.problem import Problem
 
@@ -38,3 +38,13 @@ def test_a_thread_keeps_at_most_2_mb(text: str, last: bool) -> None:
         assert bound.number(f"tile_{axis}") * bound.number(f"tiles_{axis}") >= bound.number(f"steps_{axis}")
         tiles //= bound.number(f"tiles_{axis}")
     assert tiles >= 1
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+@pytest.mark.parametrize("text", LAYERS)
+def test_nor_does_it_for_a_weight_gradient(text: str, last: bool) -> None:
+    op = operation(Problem.parse(text))
+    strides = Strides(_strides(op.input_shape, last), _strides(op.weight_shape, False), _strides(op.output_shape, last))
+    tiling = weight_pass.tiling_for(op, strides, "float32", target.current())
+    _, bound = weight_binding.bind(tiling, weight_pass._weight_strides(op, strides), False)
+    assert bound.scratch <= 2 << 20
