@@ -1,9 +1,10 @@
 """The one argument block of generated code: named 64-bit fields, read by name on both sides.
 
 A kernel is `void kernel(int64 *header, void *scratch, x, w, bias, residual, y, int64 begin, int64 end)`; `begin .. end`
-are work items, of which a thread may be given several ranges; the first word of its scratch memory says what it has
-left there (`Kernel.mark`), and a kernel may have functions of its own beside (`Kernel.call`). Everything that depends on sizes comes through the header, so a new size compiles
-nothing. Calls do not write into the header, so they share it: what changes from one to the next are arguments.
+are work items, of which a thread may be given several ranges: the first word of its scratch memory says what it has
+left there (`Kernel.mark`). A kernel may have functions of its own beside it (`Kernel.call`). Everything that depends on
+sizes comes through the header, so a new size compiles nothing. Calls do not write into the header, so they share it:
+what changes from one to the next are arguments.
 """
 
 from __future__ import annotations
