@@ -17,6 +17,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("spec",),
     ("problem",),
     ("backends",),
+    ("frozen",),
     ("entry",),
     ("autograd",),
     ("functional",),

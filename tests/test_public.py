@@ -23,6 +23,7 @@ NAMES = [
     "conv",
     "conv_transpose",
     "explain",
+    "freeze",
     "functional",
     "interpolation_kernel",
     "interpolation_spec",

@@ -1,8 +1,9 @@
 """Transposed and dilated convolution from one tap plan, for NumPy and PyTorch.
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
-`nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `explain` says which
-code a call would run. Importing this needs NumPy and llvmlite; what needs torch imports it when first asked for.
+`nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
+that stay as they are. `explain` says which code a call would run. Importing this needs NumPy and llvmlite; what needs
+torch imports it when first asked for.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trous import functional
 from trous.errors import TrousError
 from trous.explanation import explain
+from trous.frozen import freeze
 from trous.functional import conv, conv_transpose
 from trous.interpolation import interpolation_kernel, interpolation_spec
 from trous.spec import Conv, ConvTranspose
@@ -32,6 +34,7 @@ __all__ = [
     "conv",
     "conv_transpose",
     "explain",
+    "freeze",
     "functional",
     "interpolation_kernel",
     "interpolation_spec",

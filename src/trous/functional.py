@@ -14,6 +14,7 @@ from trous.arrays import is_torch
 from trous.backends.execute import execute, operation, split_complex
 from trous.entry import Call, check, ready
 from trous.errors import TrousError
+from trous.frozen import Frozen
 from trous.spec import Ints, Padding
 
 #: None, the name of an activation, or `("leaky_relu", slope)`.
@@ -49,7 +50,7 @@ def conv(
         x: `(batch, in_channels, *size)`, or `(in_channels, *size)`. A NumPy array, a torch tensor (with autograd), or
             any array with `__dlpack__`. Channels-last memory of x, or in 2-D of w, is read as it is and gives a
             channels-last output.
-        w: `(out_channels, in_channels/groups, *kernel)`, of the library, dtype and device of x.
+        w: `(out_channels, in_channels/groups, *kernel)`, of the library, dtype and device of x, or `freeze` of it.
         bias: `(out_channels,)` or None.
         stride, dilation: integers or one per axis.
         padding: also a `(before, after)` pair per axis, `((1, 2),)` in 1-D, or "valid", "same" (`ceil(size/stride)`
@@ -91,7 +92,7 @@ def conv_transpose(
 
     Args:
         x: `(batch, in_channels, *size)`, or `(in_channels, *size)`; arrays as in `conv`.
-        w: `(in_channels, out_channels/groups, *kernel)`.
+        w: `(in_channels, out_channels/groups, *kernel)`, or `freeze` of it.
         bias: `(out_channels,)` or None.
         stride, dilation: integers or one per axis.
         padding: crops the output, as in torch. "same" gives `size*stride`, "causal" gives `size*stride` outputs none of
@@ -121,6 +122,8 @@ def _run(x: Any, w: Any, bias: Any, residual: Any, activation: Any, *arguments: 
         if call is not None:
             return call(x, w, bias, residual)
         return _run_numpy(x, w, bias, residual, activation, arguments)
+    if type(w) is Frozen:
+        return _run_frozen(x, w, bias, residual, activation, arguments)
     if is_torch(x):
         from trous.autograd import convolve
 
@@ -131,6 +134,19 @@ def _run(x: Any, w: Any, bias: Any, residual: Any, activation: Any, *arguments: 
     residual = None if residual is None else as_numpy("residual", residual)
     y = _run_numpy(as_numpy("x", x), as_numpy("w", w), bias, residual, activation, arguments)
     return y if isinstance(x, np.ndarray) else _back(y, x)
+
+
+def _run_frozen(x: Any, w: Frozen, bias: Any, residual: Any, activation: Any, arguments: tuple) -> Any:
+    if is_torch(x):
+        from trous.autograd import convolve_frozen
+
+        return convolve_frozen(x, w, bias, residual, activation, arguments)
+    if type(x) is type(w.array) is _Array and type(bias) in _ARRAY_OR_NONE and type(residual) in _ARRAY_OR_NONE:
+        beside = None if residual is None else _form(residual)
+        call = ready(_form(x), _form(w.array), None if bias is None else _form(bias), beside, activation, *arguments)
+        if call is not None:
+            return w.run(call, x, bias, residual)
+    return _run(x, w.array, bias, residual, activation, *arguments)
 
 
 _Array, _ARRAY_OR_NONE = np.ndarray, (np.ndarray, type(None))

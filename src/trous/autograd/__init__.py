@@ -12,8 +12,9 @@ from trous.autograd.plain import form, is_plain, needs_grad
 from trous.backends.execute import split_complex
 from trous.entry import check, ready
 from trous.errors import TrousError
+from trous.frozen import Frozen
 
-__all__ = ["activated", "convolve"]
+__all__ = ["activated", "convolve", "convolve_frozen"]
 
 
 @torch.compiler.allow_in_graph  # dynamo leaves it whole; its operators are traced below, with fake tensors
@@ -21,12 +22,9 @@ def convolve(
     x: Tensor, w: Tensor, bias: Tensor | None, residual: Tensor | None, activation: Any, arguments: tuple[Any, ...]
 ) -> Tensor:
     """`trous.conv` and `trous.conv_transpose` of torch tensors; `arguments` are those of `trous.entry.Arguments`."""
-    direct = None
-    if w is not None and is_plain(x, w, bias, residual):
-        beside = None if residual is None else form(residual)
-        direct = ready(form(x), form(w), None if bias is None else form(bias), beside, activation, *arguments)
-        if direct is not None and not needs_grad(x, w, bias, residual):
-            return direct(x, w, bias, residual)
+    direct = _direct(x, w, bias, residual, activation, arguments)
+    if direct is not None and not needs_grad(x, w, bias, residual):
+        return direct(x, w, bias, residual)
     if torch.jit.is_tracing():  # type: ignore[attr-defined]
         raise TrousError("x", "must not come from torch.jit.trace: use torch.export or torch.compile", type(x).__name__)
     for name, tensor in (("x", x), ("w", w), ("bias", bias), ("residual", residual)):
@@ -55,6 +53,28 @@ def convolve(
     else:
         y = run(x, w, bias, *call.geometry)
     return y if call.batched else y.squeeze(0)
+
+
+def convolve_frozen(
+    x: Tensor, w: Frozen, bias: Tensor | None, residual: Tensor | None, activation: Any, arguments: tuple[Any, ...]
+) -> Tensor:
+    """`convolve` with a weight that stays as it is: packed once where no gradient is asked for and nothing traces."""
+    array = w.array
+    if not torch.compiler.is_compiling():
+        direct = _direct(x, array, bias, residual, activation, arguments)
+        if direct is not None and not needs_grad(x, array, bias, residual):
+            return w.run(direct, x, bias, residual)
+    return convolve(x, array, bias, residual, activation, arguments)
+
+
+def _direct(
+    x: Tensor, w: Tensor, bias: Tensor | None, residual: Tensor | None, activation: Any, arguments: tuple[Any, ...]
+) -> Any:
+    """`Ready` where the call needs nothing of torch but its memory; else None."""
+    if w is None or not is_plain(x, w, bias, residual):
+        return None
+    beside = None if residual is None else form(residual)
+    return ready(form(x), form(w), None if bias is None else form(bias), beside, activation, *arguments)
 
 
 def _autocast(x: Tensor, *others: Tensor | None) -> tuple[Any, ...]:

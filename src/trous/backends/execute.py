@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from trous.arrays import (
     gives_channels_last,
     is_torch,
     maker,
+    numpy_address,
     within,
 )
 from trous.backends import Operation, choose, first_accepting
@@ -73,13 +74,26 @@ class Ready:
     run: Callable[..., None]
     new: Callable[[], Any]
     address: Callable[[Any], int]
+    prepare_packed: Callable[[], Any]
+
+    @cached_property
+    def packed(self) -> Any:
+        """The same for a weight that was packed before, where the back-end has that, else None."""
+        return self.prepare_packed()
 
     def __call__(self, x: Any, w: Any, bias: Any, residual: Any) -> Any:
         """The output; None for no bias, no residual."""
+        return self._output(self.run, x, self.address(w), bias, residual)
+
+    def with_panels(self, x: Any, panels: np.ndarray, bias: Any, residual: Any) -> Any:
+        """The output, with the weight as `packed` has left it."""
+        return self._output(self.packed.run, x, numpy_address(panels), bias, residual)
+
+    def _output(self, run: Callable[..., None], x: Any, w: int, bias: Any, residual: Any) -> Any:
         y, address = self.new(), self.address
         bias = 0 if bias is None else address(bias)
         residual = 0 if residual is None else address(residual)
-        self.run(address(x), address(w), bias, residual, address(y))
+        run(address(x), w, bias, residual, address(y))
         return y
 
 
@@ -112,8 +126,8 @@ def ready(
         return None
     if bias is not None and bias.steps != (1,):
         return None
-    prepare = getattr(first_accepting(what, x)[0], "prepare", None)
-    if prepare is None:
+    backend: Any = first_accepting(what, x)[0]
+    if not hasattr(backend, "prepare"):
         return None
     front = () if batched else (1,)
     x_strides = (*front, *x.steps)
@@ -121,12 +135,13 @@ def ready(
     last = last or (len(w.shape) == 4 and are_channels_adjacent(what.weight_shape, w.steps))
     y_strides = dense_strides(what.output_shape, last)
     beside = None if residual is None else (*front, *residual.steps)
-    run = prepare(what, x_strides, w.steps, y_strides, dtype_name(x), epilogue, beside)
+    arguments = what, x_strides, w.steps, y_strides, dtype_name(x), epilogue, beside
+    run = backend.prepare(*arguments)
     if run is None:
         return None
     first = len(front)
     new = _maker(what.output_shape[first:], y_strides[first:], x.dtype)
-    return Ready(run, new, addresses(x.dtype))
+    return Ready(run, new, addresses(x.dtype), partial(backend.prepare_packed, *arguments))
 
 
 def _maker(shape: tuple[int, ...], strides: tuple[int, ...], dtype: Any) -> Callable[[], Any]:

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from trous.autograd import activated
 from trous.entry import requested_epilogue, requested_size
 from trous.errors import TrousError
+from trous.frozen import Frozen, freeze
 from trous.functional import Activation, conv, conv_transpose
 from trous.nn.border import Pairs, check_rank, fold, pad
 from trous.plan.border import PADDING_MODES
@@ -28,6 +30,9 @@ class Layer(torch.nn.Module):
     """
 
     activation: Activation = None  #: of the class, for layers that torch's constructor made
+    frozen: bool = False  #: whether the weight stays as it is; see `trous.accelerate`
+    _kept: Frozen | None = None
+    _folded: Any = None  #: of a frozen layer, by `trous.nn.sequence`
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
     padding: Any
@@ -56,7 +61,23 @@ class Layer(torch.nn.Module):
 
     def extra_repr(self) -> str:
         own = super().extra_repr()
-        return own if self.activation is None else f"{own}, activation={self.activation!r}"
+        own = own if self.activation is None else f"{own}, activation={self.activation!r}"
+        return f"{own}, frozen=True" if self.frozen else own
+
+    def freeze(self, frozen: bool) -> None:
+        """Take the weight to stay as it is from now on, or no longer."""
+        for name in ("frozen", "_kept", "_folded"):
+            vars(self).pop(name, None)
+        if frozen and not parametrize.is_parametrized(self):  # whose weight is another one at every call
+            self.frozen = True
+
+    def kept(self, weight: Any, input: Any) -> Any:
+        """The weight for a call: of a frozen layer one that is packed once, unless something traces or compiles."""
+        if not self.frozen or not isinstance(input, Tensor) or torch.compiler.is_compiling():
+            return weight
+        if self._kept is None or self._kept.array is not weight:
+            self._kept = freeze(weight)
+        return self._kept
 
     def convolve(self, input: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:
         """The layer's output with this weight, bias and activation in the place of its own."""
@@ -106,7 +127,7 @@ class _Conv(Layer):
             input, padding = pad(input, self._pairs(), self.padding_mode), 0
         return conv(
             input,
-            weight,
+            self.kept(weight, input),
             bias,
             stride=self.stride,
             padding=padding,
@@ -175,6 +196,7 @@ class _ConvTranspose(Layer):
         else:
             arguments["output_size"] = output_size
         if self.padding_mode == "zeros":
+            weight = self.kept(weight, input)
             return conv_transpose(input, weight, bias, padding=self.padding, activation=activation, **arguments)
         y = self._folded(input, weight, arguments)
         y = y if bias is None else y + bias.to(y.dtype).reshape(-1, *[1] * len(self.kernel_size))

@@ -8,7 +8,8 @@ all others as torch does. A convolution of trous takes along
 - where no gradient is asked for, in float32 and float64, a BatchNorm of its dimensions right behind it that is in eval
   mode and has statistics: they are folded into the weight and bias of the call. That is a product for each element of
   the weight in the place of one for each output, and a handful of small operators. A weight with more elements than the
-  output stays as it is, and so does one before an output so small that the normalisation takes no longer than these.
+  output stays as it is, and so does one before an output so small that the normalisation takes no longer than these;
+  the weight of a frozen layer is folded once.
 
 Whoever looks between two modules sees what there was to see: a module with a hook, or whose forward was replaced, or
 that is compiled by itself, runs by itself.
@@ -31,6 +32,7 @@ from torch.nn.utils import parametrize
 from trous import settings
 from trous.autograd.plain import is_plain
 from trous.backends import cpu, name_of
+from trous.frozen import version
 from trous.functional import Activation
 from trous.nn import layers
 
@@ -63,7 +65,8 @@ class Fused(torch.nn.Sequential):
                 continue
             weight, bias = layer.weight, layer.bias  # read once, as a call does: a parametrization may keep count
             if _folds(modules[at], layer, weight, bias, input):
-                weight, bias = _folded(modules[at], layer, weight, bias)
+                once = layer.frozen and not torch.compiler.is_compiling()
+                weight, bias = (_folded_once if once else _folded)(modules[at], layer, weight, bias)
                 at += 1
             activation = _activation(modules[at], weight, bias, input)
             at += activation is not None
@@ -185,7 +188,7 @@ def _folds(norm: Any, layer: Any, weight: Any, bias: Any, input: Any) -> bool:
     if not isinstance(input, Tensor):
         return False
     outputs = input.numel() // layer.in_channels * layer.out_channels  # were there no stride
-    if outputs <= SMALL or outputs < weight.numel():
+    if not layer.frozen and (outputs <= SMALL or outputs < weight.numel()):
         return False
     tensors = [weight, norm.running_mean, norm.running_var]
     tensors += [tensor for tensor in (bias, norm.weight, norm.bias) if tensor is not None]
@@ -197,6 +200,17 @@ def _folds(norm: Any, layer: Any, weight: Any, bias: Any, input: Any) -> bool:
         and not _learns(input, *tensors)
         and not torch.is_autocast_enabled(weight.device.type)
     )
+
+
+def _folded_once(norm: Any, layer: Any, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`_folded`, the same as at the last call of a frozen layer while torch counts no change."""
+    sources = weight, bias, norm.running_mean, norm.running_var, norm.weight, norm.bias
+    state = norm.eps, *(None if tensor is None else version(tensor) for tensor in sources)
+    before = layer._folded
+    if before is None or before[1] != state or any(a is not b for a, b in zip(before[0], sources, strict=True)):
+        before = layer._folded = sources, state, _folded(norm, layer, weight, bias)
+    found: tuple[Tensor, Tensor] = before[2]
+    return found
 
 
 def _folded(norm: Any, layer: Any, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:

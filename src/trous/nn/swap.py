@@ -23,7 +23,7 @@ SWAPS: dict[type, type] = {
 }
 
 
-def accelerate(model: Module) -> Module:
+def accelerate(model: Module, *, frozen: bool = False) -> Module:
     """Swap every torch convolution layer of `model` (or `model` itself) to trous, in place, and return the model.
 
     A layer stays the same object with the same parameters and changes its class only, so that weights, hooks,
@@ -35,6 +35,12 @@ def accelerate(model: Module) -> Module:
     A torch.nn.Sequential, or a subclass without a forward of its own, runs a convolution, a BatchNorm in eval mode and
     an activation that follow each other in one pass where nobody looks between them; it changes its class only, too.
     The rules are in docs/epilogues.md.
+
+    With `frozen` the weights are taken to stay as they are, as they do once a model is deployed: where no gradient is
+    asked for, each is brought once into the order that machine code multiplies in, and a BatchNorm of such a sequence
+    is folded into it once, where otherwise every call does both. That takes memory for a second copy of the weights.
+    Changes that torch counts (optimisers, `load_state_dict`, `copy_`) are noticed all the same; those through `.data`
+    or NumPy are not: call `accelerate` again after them. `accelerate(model)` takes it back.
 
     torch.compile and torch.export take swapped layers. torch.jit and torch.ao.quantization, which look a layer up by
     its exact class, do not: quantize a model before.
@@ -54,6 +60,8 @@ def accelerate(model: Module) -> Module:
             _swap(module)
     for module in model.modules():
         fuse(module)
+        if isinstance(module, layers.Layer):
+            module.freeze(frozen)
     if left:
         logger.warning("accelerate left as they are: %s", ", ".join(left))
     return model

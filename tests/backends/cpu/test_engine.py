@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import time
@@ -70,6 +71,17 @@ def test_damaged_code_is_made_again(damage, cache: Path, monkeypatch: pytest.Mon
         file.write_bytes(damage(file.read_bytes()))
     forget(monkeypatch)
     all_correct()
+
+
+def test_every_module_that_writes_code_is_part_of_the_key() -> None:
+    """What a generator imports of this package, it writes code with, but for what knows the machine and the calls."""
+    folder = Path(engine.__file__).parent
+    for name in engine._GENERATORS:
+        for node in ast.parse((folder / f"{name}.py").read_text()).body:
+            if isinstance(node, ast.ImportFrom) and node.module.startswith(cpu.__name__):
+                within = node.module.removeprefix(cpu.__name__).strip(".")
+                used = {within} if within else {alias.name for alias in node.names}
+                assert used - {"target", "run"} <= set(engine._GENERATORS), name
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

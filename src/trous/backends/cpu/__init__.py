@@ -16,13 +16,25 @@ _HOME = {
     "forward": "forward_pass",
     "prelu": "finishing",
     "prepare": "forward_pass",
+    "prepare_packed": "forward_pass",
     "weight_grad": "weight_pass",
     "available": "target",
     "use": "target",
     "threads": "run",
 }
 
-__all__ = ["account", "available", "forward", "prelu", "prepare", "threads", "use", "weight_grad", "why_not"]
+__all__ = [
+    "account",
+    "available",
+    "forward",
+    "prelu",
+    "prepare",
+    "prepare_packed",
+    "threads",
+    "use",
+    "weight_grad",
+    "why_not",
+]
 
 
 def why_not(operation: Operation, x: Any) -> str | None:

@@ -154,7 +154,7 @@ class Cut:
         return {
             "multiplying": rounds * self.span * work.taps * self.alive * block * channels,
             "copying": rounds * self.rows * (self.length[3] * COPY + start) * channels,
-            "packing": self.panels * work.chunks * PACK * times,
+            "packing": 0 if shape.packed else self.panels * work.chunks * PACK * times,
         }
 
     @cached_property
@@ -215,6 +215,8 @@ class Cut:
 
     @property
     def weights(self) -> int:
+        if self.work.shape.packed:
+            return 0
         return self.panels * (self.work.chunks if self.panels_kept else 1)
 
     def numbers(self) -> dict[str, int]:

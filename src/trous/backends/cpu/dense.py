@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice
@@ -9,7 +10,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from trous.backends.cpu import gemm, product
+from trous.backends.cpu import gemm, packing, product
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.cut import Cut, Work, best_cut, cuts
 from trous.backends.cpu.narrow import STORED
@@ -48,8 +49,10 @@ def bind(
     target: Target,
     checked: bool,
     epilogue: Epilogue = NOTHING,
+    packed: bool = False,
 ) -> tuple[gemm.Shape, Bound]:
-    layout = _layout(operation, strides, element, target, checked, epilogue)
+    """With `packed`, for weights that lie in panels before the call (`panels`)."""
+    layout = _layout(operation, strides, element, target, checked, epilogue, packed)
     fold, taps, by_phase, chunks = layout.fold, layout.taps, layout.by_phase, layout.chunks
     shape, per_group = layout.work.shape, operation.out_channels // operation.groups
     cut = best_cut(layout.work)
@@ -69,7 +72,7 @@ def bind(
     del numbers["w_out"]
     tables = {
         "stretches": table(cut.stretches, STRETCH),
-        "chunk_list": table([chunk[:3] for chunk in chunks], gemm.CHUNK),
+        "chunk_list": table([chunk[:3] for chunk in chunks], packing.CHUNK),
         "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
     }
     tables["entries"], tables["entry_at"] = _entry_tables(taps, by_phase, chunks, layout.part_of_slot, cut)
@@ -87,11 +90,34 @@ def bind(
     return shape, Bound.of(gemm.FIELDS, numbers | places, tables, cut.items, scratch)
 
 
+@dataclass(frozen=True)
+class Panels:
+    """A weight as a whole in panels, which `bind` with `packed` is for."""
+
+    shape: gemm.Shape
+    bound: Bound  #: of the kernel that packs them
+    length: int  #: numbers
+    key: str  #: the same for all sizes and shapes that read the same panels
+
+
+def panels(operation: Operation, strides: Strides, element: str, target: Target, checked: bool) -> Panels:
+    """How the weight is packed; whatever the sizes, as long as the same taps are alive."""
+    shape, bound = bind(operation, strides, element, target, checked)
+    work = _layout(operation, strides, element, target, checked, NOTHING, False).work
+    items = work.groups * work.chunks * work.channel_tiles
+    digest = hashlib.sha256(repr((items, *map(bound.number, packing.NUMBERS))).encode())
+    digest.update(bound.tables["entries"][:, 1:4].tobytes())  # places in the window have no part in it
+    for name in ("entry_at", "chunk_list"):
+        digest.update(bound.tables[name].tobytes())
+    key = f"{packing.name(shape)}-{digest.hexdigest()}"
+    return Panels(shape, replace(bound, items=items), items * work.panel, key)
+
+
 def account(
     operation: Operation, strides: Strides, element: str, target: Target, shape: gemm.Shape, bound: Bound
 ) -> FamilyFacts:
     """The cut that is taken, and what the model says of it and of the next best."""
-    work = _layout(operation, strides, element, target, shape.checked, shape.epilogue).work
+    work = _layout(operation, strides, element, target, shape.checked, shape.epilogue, shape.packed).work
     cut = best_cut(work)
     ways: dict[str, Estimate] = {}
     for other in sorted(cuts(work), key=lambda one: one.cost):
@@ -127,7 +153,13 @@ class _Layout:
 
 
 def _layout(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
+    operation: Operation,
+    strides: Strides,
+    element: str,
+    target: Target,
+    checked: bool,
+    epilogue: Epilogue,
+    packed: bool,
 ) -> _Layout:
     lanes = target.lanes(BYTES[element])
     fold = _wants_fold(operation, strides, lanes)
@@ -151,7 +183,7 @@ def _layout(
     else:
         shape = _by_positions(operation, strides, element, target, checked, out_channels)
     streams = target.vector_bytes == LINE and element not in STORED and shape.contiguous_y
-    shape = replace(shape, streams=streams, epilogue=epilogue.code)
+    shape = replace(shape, streams=streams, epilogue=epilogue.code, packed=packed)
     virtual_groups = groups * (per_group if fold else 1)
 
     chunks, part_of_slot = _chunks(channels, chunk_channels, len(taps.slots), most)
@@ -211,10 +243,10 @@ def _entry_tables(
         of_part = [[e for e in entries if part_of_slot[e.slot] == part] for entries in by_phase]
         counts.append(list(map(len, of_part)))
         rows = [(distances[e.slot], e.weight, e.low, e.high, *slots[e.slot][:3]) for e in chain(*of_part)]
-        tables.append(np.array(rows, np.int64).reshape(-1, gemm.ENTRY))
+        tables.append(np.array(rows, np.int64).reshape(-1, packing.ENTRY))
     starts = np.cumsum([0, *chain(*(counts[part] for *_, part in chunks))], dtype=np.int64)
     found = np.concatenate([tables[part] for *_, part in chunks])
-    return found if len(found) else table([], gemm.ENTRY), starts
+    return found if len(found) else table([], packing.ENTRY), starts
 
 
 def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:

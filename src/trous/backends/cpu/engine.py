@@ -28,6 +28,8 @@ _GENERATORS = (
     "header",
     "windows",
     "live",
+    "packing",
+    "product",
     "gemm",
     "staging",
     "strips",

@@ -22,6 +22,7 @@ from trous.backends.cpu import (
     maps,
     overlap,
     overlap_plan,
+    packing,
     rows,
     stem_plan,
     stems,
@@ -32,6 +33,7 @@ from trous.backends.cpu.narrow import STORED, summed_in
 from trous.backends.cpu.run import Bound, Layout, Prepared, threads_used, work_of
 from trous.backends.cpu.tables import Strides
 from trous.backends.cpu.target import Target, current
+from trous.backends.cpu.values import BYTES
 from trous.backends.epilogue import NOTHING, Epilogue
 from trous.backends.facts import FamilyFacts, KernelFacts
 from trous.backends.operation import Operation
@@ -71,6 +73,40 @@ def prepare(
     return _prepared(operation, strides, element, current(), checked, epilogue, residual)
 
 
+class Packed(NamedTuple):
+    """A forward pass whose weight is packed once, before all calls."""
+
+    key: str  #: passes with the same key read the same panels
+    size: int  #: bytes of the panels
+    pack: Callable[..., None]  #: for the addresses of nothing, the weight, nothing, nothing, the panels
+    run: Callable[..., None]  #: as `prepare` gives it, with the panels in the place of the weight
+
+
+def prepare_packed(
+    operation: Operation,
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    y: tuple[int, ...],
+    element: str,
+    epilogue: Epilogue,
+    residual: tuple[int, ...] | None,
+) -> Packed | None:
+    """`prepare` for a weight that stays as it is; None where the kernel does not pack it anyway."""
+    checked = settings.get(settings.CHECK) == "1"
+    strides, target = Strides.within(operation, x, w, y), current()
+    family, _ = _family(operation, strides, element, target)
+    panels = None if family.panels is None else family.panels(operation, strides, element, target, checked)
+    if not panels or not panels.length:
+        return None
+    run = _prepared(operation, strides, element, target, checked, epilogue, residual, panels.length)
+    if run is None:
+        return None
+    kernel = engine.function(packing.name(panels.shape), target, lambda: packing.build(panels.shape, gemm.FIELDS))
+    layouts = {"w": (operation.weight_shape, strides.w), "y": ((panels.length,), (1,))}
+    pack = Prepared.of(kernel, panels.bound, layouts, 0, checked)
+    return Packed(panels.key, panels.length * BYTES[element], pack, run)
+
+
 @lru_cache(maxsize=1024)
 def _prepared(
     operation: Operation,
@@ -80,12 +116,16 @@ def _prepared(
     checked: bool,
     epilogue: Epilogue,
     residual: tuple[int, ...] | None,
+    panels: int = 0,
 ) -> Callable[..., None] | None:
+    """`panels`: how many numbers they have, where the weight was packed before."""
     done = _in_the_same_pass(operation, strides, epilogue, residual)
     if done != epilogue and element in STORED:
         return None
-    family, _, shape, bound = _choice(operation, strides, element, target, checked, done)
     layouts = _layouts(operation, strides, done)
+    if panels:
+        layouts["w"] = (panels,), (1,)
+    family, _, shape, bound = _choice(operation, strides, element, target, checked, done, bool(panels))
     kernel = engine.function(shape.name, target, lambda: family.kernel.build(shape))
     run = Prepared.of(kernel, bound, layouts, operation.multiplications, checked)
     if done == epilogue:
@@ -167,19 +207,28 @@ class _Choice(NamedTuple):
 
 
 def _choice(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue
+    operation: Operation,
+    strides: Strides,
+    element: str,
+    target: Target,
+    checked: bool,
+    epilogue: Epilogue,
+    packed: bool = False,
 ) -> _Choice:
     family, refusals = _family(operation, strides, element, target)
-    return _Choice(family, refusals, *family.bind(operation, strides, element, target, checked, epilogue))
+    before = {"packed": True} if packed else {}
+    return _Choice(family, refusals, *family.bind(operation, strides, element, target, checked, epilogue, **before))
 
 
 class Family(NamedTuple):
-    """A family of kernels, what says why it does not suit a problem, what binds one, and what tells about it."""
+    """A family of kernels, what says why it does not suit a problem, what binds one, and what tells about it; for those
+    that pack weights before the calls, how."""
 
     kernel: ModuleType
     why_not: Callable[[Operation, Strides, str, Target], str | None]
     bind: Callable[..., tuple[Any, Bound]]
     account: Callable[..., FamilyFacts]
+    panels: Callable[..., dense.Panels] | None = None
 
 
 #: In the order in which they are asked: matrix tiles where they pay; dense, unless groups have few channels.
@@ -190,7 +239,7 @@ FAMILIES = (
     Family(strips, strip_plan.why_not, strip_plan.bind, strip_plan.account),
     Family(channelwise, rows.why_not_channelwise, rows.bind_channelwise, rows.account_channelwise),
     Family(stems, stem_plan.why_not, stem_plan.bind, stem_plan.account),
-    Family(gemm, dense.why_not, dense.bind, dense.account),
+    Family(gemm, dense.why_not, dense.bind, dense.account, dense.panels),
 )
 
 

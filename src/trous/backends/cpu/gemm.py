@@ -1,8 +1,8 @@
 """Dense layers: for every tile of positions, one matrix product over the live taps and their channels.
 
 The inputs of a tile are copied once into a window that stays in the cache (`windows`; never an im2col matrix); a tap is
-a constant distance in it. Weights are copied once into panels. The product keeps `rows x vectors` accumulators in
-registers (`product`).
+a constant distance in it. Weights are copied once into panels (`packing`), by each call or before all of them. The
+product keeps `rows x vectors` accumulators in registers (`product`).
 
 Two orientations share everything else:
 
@@ -22,20 +22,17 @@ from typing import Any
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
+from trous.backends.cpu.packing import CHUNK, ENTRY, Packing
 from trous.backends.cpu.product import PAIR, Product
 from trous.backends.cpu.values import Int, Variable
 from trous.backends.cpu.windows import NUMBERS, Order, Tile, Window
 from trous.backends.epilogue import NOTHING, Epilogue
 
-#: Records of the tables, in 64-bit words: entries (distance in the window, place in the weight, first lane, lane after
-#: the last, offsets along z, y, x), chunks (first channel, channels, whether its window is the one before), phases
-#: (along z, y, x).
-ENTRY, CHUNK, PHASE = 7, 3, 3
+#: Words of a record in the table of phases: along z, y, x.
+PHASE = 3
 
 #: Vectors of a channel's row that are stored together; see `Shape.run`.
 RUN = 16
-#: Vectors by which the weights asked for run ahead of those packed: rows lie too far apart for the processor to guess.
-AHEAD = 2
 
 FIELDS = Fields(
     numbers=(
@@ -72,6 +69,7 @@ class Shape:
     across_y: bool = False  #: with channels along the vectors: sums are transposed to be stored along the rows
     weights: str = ""  #: whose weights are adjacent: those of "lanes" (output channels or phases), "channels", "taps"
     streams: bool = False  #: large outputs are written past the caches
+    packed: bool = False  #: the weights lie in panels before the call, as `packing.build` leaves them
     epilogue: Epilogue = NOTHING
     checked: bool = False
 
@@ -102,7 +100,8 @@ class Shape:
     @property
     def name(self) -> str:
         flags = "".join(
-            "01"[flag] for flag in (self.across, self.across_y, self.contiguous_y, self.streams, self.checked)
+            "01"[flag]
+            for flag in (self.across, self.across_y, self.contiguous_y, self.streams, self.packed, self.checked)
         )
         way = "positions" if self.positions_along_vectors else "channels"
         return (
@@ -133,12 +132,12 @@ class _Gemm:
         self.shape = shape
         self.k = k = Kernel(FIELDS, shape.name, shape.checked)
         self.fn = k.fn
-        self.x, self.w, self.bias, self.y = (k.array(name, shape.element) for name in FIELDS.arrays[:4])
+        self.x, self.bias, self.y = (k.array(name, shape.element) for name in ("x", "bias", "y"))
         self.entries, self.entry_at, self.chunk_list, self.phase_list = (
             k.array(name, "int64") for name in FIELDS.arrays[6:]
         )
         self.weights, self.inputs, self.sums, self.turned = (k.part(name, shape.element) for name in FIELDS.scratch[:4])
-        self.columns = k.part("columns", "int64")
+        self.packing = None if shape.packed else Packing(k, shape)
         self.pairs, self.pair_count = k.part("pairs", "int64"), Variable(self.fn, 0)
         self.finish = Finish(k, shape.epilogue, shape.element, shape.lanes)
         self.tile = Tile(k)
@@ -147,7 +146,7 @@ class _Gemm:
     def build(self) -> str:
         k, fn, shape = self.k, self.fn, self.shape
         product = Product(k, shape)
-        packed = k.mark()  # the channel block whose weights lie in the panels
+        kept = k.mark()  # the channel block whose weights lie in the scratch memory
         with fn.loop(k.begin, k.end) as item:
             block = item // k.items_per_block
             group = block // k.channel_blocks
@@ -158,9 +157,12 @@ class _Gemm:
             with fn.loop(0, k.chunks) as chunk:
                 record = self.chunk_list.at(chunk * CHUNK)
                 start, channels = record[0], record[1]
-                panels = chunk * k.chunk_panels
-                with fn.when(packed.get().differs(block)):
-                    self.pack_weights(self.weights.at(panels), group, first, count, chunk)
+                if self.packing is None:
+                    panels = ((group * k.chunks + chunk) * k.channel_tiles + first) * k.panel
+                else:
+                    panels = chunk * k.chunk_panels
+                    with fn.when(kept.get().differs(block)):
+                        self.packing.pack(self.weights.at(panels), group, first, count, chunk)
                 with fn.when(record[2].equals(0)):
                     self.window.fill(self.x.at(group // k.groups_per_input * k.x_group + start * k.x_c), channels)
                 with self.places() as spot:
@@ -173,7 +175,7 @@ class _Gemm:
                             product.call(panel, spot.start + spot.place, sums, left, channels, pairs, chunk)
                     with fn.when((chunk + 1).equals(k.chunks)):
                         self.store(group, first, count, spot)
-            packed.set(fn.choose(k.panels_kept.equals(1), block, -1))
+            kept.set(fn.choose(k.panels_kept.equals(1), block, -1))
         if shape.streams:
             fn.fence()
         return k.finish()
@@ -222,91 +224,6 @@ class _Gemm:
                 }
                 strip = {"n": n, "z": z, "y": y}
                 yield Spot(start, kept, strip, place, length, box)
-
-    # Weights: panels [channel tile][tap][input channel][channel of the tile]
-
-    def pack_weights(self, panels: Array, group: Int, first: Int, count: Int, chunk: Int) -> None:
-        k, fn, shape = self.k, self.fn, self.shape
-        start, channels = self.chunk_list[chunk * CHUNK], self.chunk_list[chunk * CHUNK + 1]
-        source = self.w.at(group // k.groups_per_input * k.w_group + group % k.groups_per_input * k.w_sub)
-        source = source.at(start * k.w_in)
-        phases = k.phases * shape.interleaved
-        begin, end = self.entry_at[chunk * phases], self.entry_at[chunk * phases + phases]
-        if shape.weights == "lanes":
-            with fn.loop(0, count) as part, fn.loop(begin, end) as number, fn.loop(0, channels) as channel:
-                panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
-                self.pack_vectors(
-                    panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels
-                )
-        elif shape.weights == "channels":
-            self.note_columns(channels, begin, end, chunk)
-            with fn.loop(0, count) as part, fn.loop(begin, end) as number:
-                panel = panels.at(part * k.panel + (number - begin) * channels * shape.channels)
-                self.pack_blocks(
-                    panel,
-                    source.at(self.entries[number * ENTRY + 1]),
-                    channels,
-                    (first + part) * shape.channels,
-                    fn.number(AHEAD * shape.lanes),
-                )
-        elif shape.weights == "taps":
-            self.note_columns(channels, begin, end, chunk)
-            together = k.w_in.equals(k.w_run)  # the taps of one channel follow those of another
-            with fn.loop(0, count) as part, fn.loop(0, fn.choose(together, 1, channels)) as channel:
-                panel = panels.at(part * k.panel + channel * shape.channels)
-                run = k.w_run * fn.choose(together, channels, 1)
-                ahead = fn.choose(together, AHEAD * shape.lanes, AHEAD * k.w_in)
-                self.pack_blocks(panel, source.at(channel * k.w_in), run, (first + part) * shape.channels, ahead)
-        else:
-            with fn.loop(0, count) as part, fn.loop(0, channels) as channel, fn.loop(begin, end) as number:
-                panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
-                self.pack_vectors(
-                    panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels
-                )
-
-    def pack_vectors(self, panel: Array, source: Array, entry: Array, channel: Int, base: Int) -> None:
-        """The weights of one tap and input channel for all output channels of a tile."""
-        k, fn, shape = self.k, self.fn, self.shape
-        lanes = min(shape.lanes, max(2, _power_of_two(shape.channels)))
-        for lane in range(0, shape.channels, lanes):
-            low, high = entry[2] - base - lane, fn.min(entry[3], k.out_channels) - base - lane
-            place = channel * k.w_in + entry[1] + (base + lane) * k.w_lane
-            some = fn.mask(fn.bits(low, high, lanes), lanes)
-            value = source.masked(place, some) if shape.weights == "lanes" else source.gather(place, k.w_lane, some)
-            panel.set_masked(lane, value, fn.mask(fn.number((1 << min(lanes, shape.channels - lane)) - 1), lanes))
-
-    def note_columns(self, channels: Int, begin: Int, end: Int, chunk: Int) -> None:
-        """Where in a panel the neighbours along the adjacent direction of the weights belong; -1 for dead taps."""
-        k, fn, shape = self.k, self.fn, self.shape
-        if shape.weights == "channels":
-            with fn.loop(0, channels) as channel:
-                self.columns[channel] = channel * shape.channels
-            return
-        with fn.loop(0, k.w_run * channels) as column:
-            self.columns[column] = -1
-        with fn.loop(begin, end) as number, fn.loop(0, channels) as channel:
-            tap = self.entries[number * ENTRY + 1]
-            self.columns[channel * k.w_run + tap] = ((number - begin) * channels + channel) * shape.channels
-
-    def pack_blocks(self, panel: Array, source: Array, columns: Int, base: Int, ahead: Int) -> None:
-        """Neighbours in memory for all output channels of a tile: square blocks, transposed in registers."""
-        k, fn, shape = self.k, self.fn, self.shape
-        lanes = shape.lanes
-        with fn.loop(0, columns, lanes) as column, fn.loop(0, shape.channels, lanes) as lane:
-            some = fn.bits(0, columns - column, lanes)
-            count = fn.min(fn.min(shape.channels, k.out_channels - base) - lane, lanes)
-            rows = []
-            for row in range(min(lanes, shape.channels)):
-                place = (base + lane + row) * k.w_lane + column
-                source.prefetch(place + ahead)
-                rows.append(source.masked(place, fn.mask(fn.choose(count > row, some, 0), lanes)))
-            rows += rows[:1] * (lanes - len(rows))
-            kept = fn.mask(fn.bits(0, shape.channels - lane, lanes), lanes)
-            for offset, value in enumerate(fn.transpose(rows)):
-                with fn.when(column + offset < columns):
-                    target = self.columns[column + offset]
-                    with fn.when(target >= 0):
-                        panel.set_masked(target + lane, value, kept)
 
     def list_pairs(self, chunk: Int, phase: Int, channels: Int, box: dict[str, tuple[Int, Int]]) -> None:
         """The taps of one phase that find an input for any step of the box, as (panel offset, window distance)."""
@@ -491,7 +408,3 @@ class _Gemm:
             (pitch % self.shape.lanes).equals(0) & out.line_starts(0) if self.shape.streams else fn.number(0).equals(1)
         )
         return fn.either(k.large.equals(1) & whole & lines)
-
-
-def _power_of_two(n: int) -> int:
-    return 1 << (n - 1).bit_length()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trous.backends.cpu.header import Kernel
+from trous.backends.cpu.narrow import summed_in
 from trous.backends.cpu.values import Accumulator, Int
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Product:
         self.shape, self.caller = shape, kernel
         self.k = k = Kernel(kernel.fields, f"{shape.name}_product", shape.checked, 7, kernel.module)
         self.fn = k.fn
-        self.weights, self.inputs, self.sums = (k.part(name, shape.element) for name in ("weights", "inputs", "sums"))
+        self.weights = k.array("w", summed_in(shape.element)) if shape.packed else k.part("weights", shape.element)
+        self.inputs, self.sums = k.part("inputs", shape.element), k.part("sums", shape.element)
         self.pairs = k.part("pairs", "int64")
         panel, place, sums, left, channels, pairs, chunk = k.arguments
         with self.fn.either(left <= shape.half) as (then, otherwise):
@@ -40,8 +42,9 @@ class Product:
     def call(self, panel: Int, place: Int, sums: Int, left: Int, channels: Int, pairs: Int, chunk: Int) -> None:
         """Multiply, and add to the sums of the chunks before.
 
-        `panel`, `place` and `sums`: where the tile's weights, its first place and its first sum lie in their parts of
-        the scratch memory; of half a tile where no more than that is `left` of the strip. `pairs`: how many there are.
+        `panel`, `place` and `sums`: where the tile's weights lie among the panels, its first place and its first sum in
+        their parts of the scratch memory; of half a tile where no more than that is `left` of the strip. `pairs`: how
+        many there are.
         """
         self.caller.call(self.k, panel, place, sums, left, channels, pairs, chunk)
 
