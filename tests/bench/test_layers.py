@@ -73,6 +73,12 @@ def test_every_layout_of_everyone_is_right(case: Case, training: bool, contender
     assert result.best_peer() in TORCH.contenders + [name for peer in INSTALLED for name in peer.contenders]
 
 
+def test_frozen_weights(contenders: list[Contender]) -> None:
+    result = measure(SMALL, contenders, False, seconds=0.1, frozen=True)
+    assert result.out == {}
+    assert set(result.seconds) == {c.name for c in contenders}
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_sixteen_bits(dtype: str, contenders: list[Contender]) -> None:
     case = replace(LINE, problem=replace(LINE.problem, dtype=dtype))

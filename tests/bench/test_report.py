@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ def test_the_files_that_are_written(report: Report, tmp_path: Path) -> None:
     assert "| line | 2.000 | 4.000 | 2.000 | 1.000 | 16.000 | 32.000 |" in page
     assert f"]({paths[2].name})" in page
     assert drawn.startswith(b"\x89PNG")
+
+
+def test_frozen_weights_are_said_to_be_frozen(report: Report) -> None:
+    record = replace(report, frozen=True).record("two", seconds=1)
+    assert record.title.endswith("2 threads, frozen weights")
+    assert record.name == "two-float32-forward-frozen"
+    assert record.document["frozen"]
+    assert any(fact.startswith("frozen weights: trous and torch.compile") for fact in record.facts)
 
 
 def test_without_matplotlib_there_is_no_plot(report: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_list_is_written_down(
     [
         (["calls", "--problem", "conv,c1-1,x4,k3", "--seconds", "0"], "Small calls"),
         (["memory", "mine.json", "a"], "most asked: "),
-        (["models", "fsrcnn", "--seconds", "0", "--peers", "torch"], "best: geometric mean "),
+        (["models", "fsrcnn", "--seconds", "0", "--peers", "torch", "--frozen"], "best: geometric mean "),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
@@ -88,6 +88,7 @@ def test_a_busy_machine_is_said_to_be_busy(
         (["--peers", "torch,mine"], "peers must be all, none, or some of torch, compile, "),
         (["models", "vgg"], "network must be one of gtcrn, "),
         (["memory", "shapes", "missing"], "id must be in the list shapes, got 'missing'"),
+        (["--mode", "train", "--frozen"], "frozen must be left out in training"),
         (["--problem", "conv,x3"], "problem must state channels (c)"),
     ],
 )

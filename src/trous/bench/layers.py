@@ -70,9 +70,10 @@ class LayerAsk:
     case: Case
     training: bool
     exact: Path
+    frozen: bool = False
 
     def prepare(self, peer: Peer, last: bool, threads: int) -> Prepared:
-        return peer.prepare(job_of(self.case.problem, self.training, threads), last)
+        return peer.prepare(job_of(self.case.problem, self.training, threads, self.frozen), last)
 
     def wrong(self, results: Sequence[np.ndarray]) -> str | None:
         with np.load(self.exact) as kept:
@@ -87,24 +88,28 @@ def measure_all(
     peers: Sequence[Peer],
     *,
     training: bool = False,
+    frozen: bool = False,
     threads: int,
     seconds: float,
     limit: float,
     track: Track[Case] = lambda cases, _: cases,
 ) -> list[Result]:
-    """`measure` for each case: trous and those `peers` that are installed, each with `threads` threads.
+    """`measure` for each case: trous and those `peers` that are installed, each with `threads` threads. With `frozen`
+    weights may be prepared before the calls.
 
     A contender that has not answered within `limit` seconds, to prepare and check a layer or to time a block, is out of
     that layer.
     """
     present = [OURS, *(peer for peer in peers if not peer.missing() and (peer.trains or not training))]
     with lineup(present, threads, limit) as contenders:
-        return [measure(case, contenders, training, seconds) for case in track(cases, lambda case: case.id)]
+        return [measure(case, contenders, training, seconds, frozen) for case in track(cases, lambda case: case.id)]
 
 
-def measure(case: Case, contenders: Sequence[Contender], training: bool, seconds: float) -> Result:
+def measure(
+    case: Case, contenders: Sequence[Contender], training: bool, seconds: float, frozen: bool = False
+) -> Result:
     """`race` of one layer, whose results must equal those in float64 bit for bit."""
     with tempfile.TemporaryDirectory(prefix="trous-bench-") as folder:
-        ask = LayerAsk(case, training, Path(folder, "exact.npz"))
+        ask = LayerAsk(case, training, Path(folder, "exact.npz"), frozen)
         np.savez(ask.exact, *expected(job_of(case.problem, training, threads=1)))
         return Result(case, training, *race(contenders, ask, seconds))

@@ -87,17 +87,20 @@ class NetworkAsk:
 
     key: str
     expected: Path
+    frozen: bool = False
 
     def prepare(self, peer: Peer, last: bool, threads: int) -> Prepared:
         import torch
 
         import trous
+        from trous.bench.peers import compiled
 
         network, x = load(self.key)
         if last:
             network, x = channels_last(network, x, networks()[self.key].dims)
         if peer.key == OURS.key:
-            trous.accelerate(network)
+            trous.accelerate(network, frozen=self.frozen)
+        compiled.freeze(self.frozen)
         call = torch.compile(network) if peer.key == COMPILED.key else network
         return Prepared(torch.inference_mode()(partial(call, x)), lambda y: [as_array(y)])
 
@@ -132,26 +135,28 @@ def measure(
     keys: Sequence[str],
     peers: Sequence[Peer] = (PYTORCH, COMPILED),
     *,
+    frozen: bool = False,
     threads: int,
     seconds: float,
     limit: float,
     track: Track[str] = lambda keys, _: keys,
 ) -> list[Result]:
-    """The networks of `keys`, all where none is named, beside those `peers`. Raises TrousError for an unknown one."""
+    """The networks of `keys`, all where none is named, beside those `peers`; with `frozen` weights are constants for
+    trous and torch.compile. Raises TrousError for an unknown one."""
     known = networks()
     if unknown := set(keys) - known.keys():
         raise TrousError("network", f"must be one of {', '.join(known)}", ", ".join(sorted(unknown)))
     results = []
     with lineup([OURS, *peers], threads, limit) as contenders, tempfile.TemporaryDirectory() as folder:
         for key in track([key for key in known if not keys or key in keys], lambda key: key):
-            ask = NetworkAsk(key, Path(folder, f"{key}.npy"))
+            ask = NetworkAsk(key, Path(folder, f"{key}.npy"), frozen)
             np.save(ask.expected, _expected(key, threads))
             able = [c for c in contenders if known[key].dims > 1 or not c.last]
             results.append(Result(key, known[key].name, *race(able, ask, seconds)))
     return results
 
 
-def record(results: Sequence[Result], threads: int) -> Record:
+def record(results: Sequence[Result], threads: int, frozen: bool = False) -> Record:
     contenders = [name for peer in (OURS, PYTORCH, COMPILED) for name in peer.contenders]
     names = [name for name in contenders if any(name in r.seconds for r in results)]
     rows = [
@@ -161,15 +166,22 @@ def record(results: Sequence[Result], threads: int) -> Record:
     mean = exp(sum(log(r.ratio) for r in results) / len(results))
     worst = min(results, key=lambda r: r.ratio)
     facts = [f"best: geometric mean {mean:.2f}, worst {worst.ratio:.2f} ({worst.key})"]
+    if frozen:
+        facts.append(
+            "frozen weights: `accelerate(network, frozen=True)`, and torch.compile takes parameters for constants"
+        )
     facts += [f"{name} on {r.key}: {reason}" for r in results for name, reason in r.out.items()]
     document = {
         "threads": threads,
+        "frozen": frozen,
         "results": [
             {"id": r.key, "name": r.name, "seconds": r.seconds, "out": r.out, "ratio": r.ratio} for r in results
         ],
     }
-    title = f"Networks, float32, eval, batch 1, {threads} threads"
-    return Record("models", title, EXPLANATION, [(("ms", *names, "best"), rows)], facts, document)
+    title = f"Networks, float32, eval, batch 1, {threads} threads{', frozen weights' if frozen else ''}"
+    return Record(
+        "models-frozen" if frozen else "models", title, EXPLANATION, [(("ms", *names, "best"), rows)], facts, document
+    )
 
 
 def load(key: str) -> tuple[nn.Module, torch.Tensor]:

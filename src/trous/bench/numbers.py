@@ -14,7 +14,7 @@ from trous.problem import Problem
 LARGEST = 3
 
 
-def job_of(problem: Problem, training: bool, threads: int) -> Job:
+def job_of(problem: Problem, training: bool, threads: int, frozen: bool = False) -> Job:
     """The same integers, from -LARGEST to LARGEST, in every process that asks."""
     random = np.random.default_rng(0)
     dtype = np.float64 if problem.dtype == "float64" else np.float32
@@ -29,6 +29,7 @@ def job_of(problem: Problem, training: bool, threads: int) -> Job:
         draw(problem.out_channels) if problem.bias else None,
         draw(*problem.output_shape) if training else None,
         threads,
+        frozen,
     )
 
 

@@ -24,6 +24,11 @@ EXPLANATION = (
     "channels-last memory, and than the quicker layout of every other; `best` is the quickest of them all."
 )
 
+FROZEN = (
+    "frozen weights: trous and torch.compile may bring them into an order of their own before the calls, as ONNX "
+    "Runtime and OpenVINO always do; PyTorch and JAX are called as ever"
+)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -32,6 +37,7 @@ class Report:
     results: Sequence[Result]
     roofline: Roofline
     peers: Sequence[Peer]
+    frozen: bool = False
 
     @property
     def training(self) -> bool:
@@ -44,6 +50,10 @@ class Report:
         threads = f"{self.roofline.threads} thread{'s' if self.roofline.threads > 1 else ''}"
         title = f"{name}: {len(self.results)} layers, {', '.join(dtypes)}, {mode}, {threads}"
         facts = self.notes()
+        frozen = ["frozen"] if self.frozen else []
+        if frozen:
+            title += ", frozen weights"
+            facts.append(FROZEN)
         drawn = None
         if find_spec("matplotlib"):
             from trous.bench.plot import picture
@@ -52,12 +62,12 @@ class Report:
         else:
             facts.append("no plot: matplotlib is not installed")
         return Record(
-            "-".join((name, *dtypes, mode)),
+            "-".join((name, *dtypes, mode, *frozen)),
             title,
             EXPLANATION,
             [(self.header(), self.rows()), self.summary()],
             facts,
-            {"mode": mode, "seconds": seconds, **self.to_dict()},
+            {"mode": mode, "frozen": self.frozen, "seconds": seconds, **self.to_dict()},
             [self.times()],
             drawn,
         )

@@ -44,6 +44,9 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, help="Threads for every contender; by default one for each core.", show_default=False),
 ]
+Frozen = Annotated[
+    bool, typer.Option("--frozen", help="Weights stay: trous and torch.compile may prepare them before the calls.")
+]
 Seconds = Annotated[float, typer.Option(min=0, help="Time for each, all contenders together.")]
 List = Annotated[
     str, typer.Argument(metavar="[LIST]", help="A packaged list (shapes, held_out), or a JSON file of that form.")
@@ -88,6 +91,7 @@ def layers(
     peers: Annotated[
         str, typer.Option(help="Some of torch, compile, onnxruntime, openvino, jax, joined by commas; all; none.")
     ] = "all",
+    frozen: Frozen = False,
     threads: Threads = None,
     seconds: Seconds = 2.0,
     limit: Annotated[float, typer.Option(min=1, help="Seconds after which a contender is out of a layer.")] = 30.0,
@@ -119,6 +123,8 @@ def layers(
         cases = lists.chosen(lists.read_cases(list_name), ids or [], list_name)
     if dtype is not None:
         cases = [replace(case, problem=replace(case.problem, dtype=dtype.value)) for case in cases]
+    if frozen and mode is Mode.train:
+        raise TrousError("frozen", "must be left out in training, which changes the weights", frozen)
     rivals, count = _peers(peers, [peer.key for peer in PEERS]), _threads(threads)
     limits = roofline.measure(cases[0].problem.dtype, count)
     results = show.timed(
@@ -126,13 +132,14 @@ def layers(
             cases,
             rivals,
             training=mode is Mode.train,
+            frozen=frozen,
             threads=count,
             seconds=seconds,
             limit=limit,
             track=show.track,
         )
     )
-    show.finish(Report(results, limits, rivals).record(Path(list_name).stem, seconds), folder)
+    show.finish(Report(results, limits, rivals, frozen).record(Path(list_name).stem, seconds), folder)
 
 
 @bench.command()
@@ -142,6 +149,7 @@ def models(
         typer.Argument(help="Some of gtcrn, unet2d, unet3d, hifigan, fsrcnn, convtasnet, meshnet.", show_default=False),
     ] = None,
     peers: Annotated[str, typer.Option(help="Of torch and compile, one, or both joined by a comma.")] = "torch,compile",
+    frozen: Frozen = False,
     threads: Threads = None,
     seconds: Seconds = 10.0,
     limit: Annotated[float, typer.Option(min=1, help="Seconds after which a contender is out of a network.")] = 120.0,
@@ -156,15 +164,18 @@ def models(
     Examples:
       trous bench models
       trous bench models fsrcnn unet2d --seconds 20
+      trous bench models --frozen
     """
     from trous.bench import models as whole
 
     folder = show.folder(output, None if names else RESULTS)
     rivals, count = _peers(peers, ("torch", "compile")), _threads(threads)
     results = show.timed(
-        lambda: whole.measure(names or [], rivals, threads=count, seconds=seconds, limit=limit, track=show.track)
+        lambda: whole.measure(
+            names or [], rivals, frozen=frozen, threads=count, seconds=seconds, limit=limit, track=show.track
+        )
     )
-    show.finish(whole.record(results, count), folder)
+    show.finish(whole.record(results, count, frozen), folder)
 
 
 @bench.command()

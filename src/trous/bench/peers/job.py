@@ -31,7 +31,8 @@ class Job:
     """A layer with its numbers, float32 or float64 and channels-first; a peer brings them into its dtype and layout.
 
     `dy`, the gradient of the output, is there when the job is a training step: the output and the gradients for input
-    and weight.
+    and weight. With `frozen` the weight stays as it is, so that a library may bring it into an order of its own before
+    the calls; those that load models, ONNX Runtime and OpenVINO, always do.
     """
 
     problem: Problem
@@ -40,6 +41,7 @@ class Job:
     b: np.ndarray | None = None
     dy: np.ndarray | None = None
     threads: int = 1
+    frozen: bool = False
 
     @property
     def axes(self) -> list[Axis]:

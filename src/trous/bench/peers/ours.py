@@ -16,7 +16,7 @@ from trous.bench.peers.job import Job, Prepared, Refused
 
 def prepare(job: Job, last: bool) -> Prepared:
     if find_spec("torch"):
-        return pytorch.prepared(job, last, False, _function(job))
+        return pytorch.prepared(job, last, False, _function(job), trous.freeze if job.frozen else None)
     if job.dy is not None or job.problem.dtype == "bfloat16":
         raise Refused("needs torch, which is not installed")
     return numpy_call(job, last)
@@ -27,7 +27,8 @@ def numpy_call(job: Job, last: bool) -> Prepared:
     dtype = job.problem.dtype
     x, w = (_array(numbers, dtype, last) for numbers in (job.x, job.w))
     b = None if job.b is None else job.b.astype(dtype)
-    return Prepared(partial(_function(job), x, w, b), lambda y: [y.astype(job.x.dtype)])
+    held = trous.freeze(w) if job.frozen else w
+    return Prepared(partial(_function(job), x, held, b), lambda y: [y.astype(job.x.dtype)])
 
 
 def _function(job: Job) -> Callable[..., Any]:

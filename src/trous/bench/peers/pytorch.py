@@ -50,10 +50,17 @@ def torch_function(job: Job, flat: bool) -> Callable[..., torch.Tensor]:
     return lambda x, w, b: function(torch.nn.functional.pad(x, around), w, b)
 
 
-def prepared(job: Job, last: bool, flat: bool, function: Callable[..., torch.Tensor]) -> Prepared:
+def prepared(
+    job: Job,
+    last: bool,
+    flat: bool,
+    function: Callable[..., torch.Tensor],
+    hold: Callable[[torch.Tensor], Any] | None = None,
+) -> Prepared:
     """`function(x, w, b)` on the job's numbers; `last` brings them, and in training the gradient, into channels-last.
 
-    Weights follow their input, as `module.to(memory_format=torch.channels_last)` has it.
+    Weights follow their input, as `module.to(memory_format=torch.channels_last)` has it. The function is given what
+    `hold` makes of the weight once.
     """
     import torch
 
@@ -69,7 +76,8 @@ def prepared(job: Job, last: bool, flat: bool, function: Callable[..., torch.Ten
     if last and x.ndim == 3:
         x = _lines_last(x)
     if job.dy is None:
-        return Prepared(torch.inference_mode()(partial(function, x, w, b)), lambda y: [_array(y, flat)])
+        held = w if hold is None else hold(w)
+        return Prepared(torch.inference_mode()(partial(function, x, held, b)), lambda y: [_array(y, flat)])
     dy = _lines_last(tensor(job.dy)) if last and x.ndim == 3 else tensor(job.dy)
     leaves = [x.requires_grad_(), w.requires_grad_()]
 
