@@ -22,8 +22,9 @@ from trous.plan.window import Stretches, live_share, overhang, stretches
 #: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
 #: cache.
 WEIGHT_BYTES, WINDOW_BYTES, SUM_BYTES = 3 << 18, 1 << 19, 3 << 17
-#: Cost of copying a vector into the window, of starting a row, and of packing a vector of weights.
-COPY, ROW, PACK = 40, 40, 40
+#: Cost of copying a vector into the window, of starting a row, of packing a vector of weights, and of fetching one that
+#: was packed before the call.
+COPY, ROW, PACK, READ = 40, 40, 40, 16
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class Cut:
         return {
             "multiplying": rounds * self.span * work.taps * self.alive * block * channels,
             "copying": rounds * self.rows * (self.length[3] * COPY + start) * channels,
-            "packing": 0 if shape.packed else self.panels * work.chunks * PACK * times,
+            "packing": self.panels * work.chunks * (READ if shape.packed else PACK) * times,
         }
 
     @cached_property
