@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import trous
+from compare import assert_identical
 from problems import (
     HAND_PICKED,
     INSTRUCTION_SETS,
@@ -93,6 +95,18 @@ def test_every_instruction_set_equals_the_definition(problem: Problem) -> None:
     expected = definition(op, given)
     for instruction_set in INSTRUCTION_SETS:
         assert_cpu_identical(op, given, expected, instruction_set, problem)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", ALL, ids=str)
+def test_frozen_weights_equal_the_definition(problem: Problem) -> None:
+    given, spec = integers(problem), problem.spec
+    names = ("stride", "padding", "output_padding", "dilation", "groups")
+    options = {name: getattr(spec, name) for name in names if hasattr(spec, name)}
+    frozen, expected = trous.freeze(given.w), definition(operation(problem), given)
+    for _ in range(2):  # packed, and as it was packed before
+        y = getattr(trous, problem.kind)(given.x, frozen, given.bias, **options)
+        assert_identical(y, expected.y, problem, zeros=True, empty=not y.numel())
 
 
 @pytest.mark.parametrize(("number", "problem"), numbered(p for p in ALL if p.batch and min(p.size)), ids=str)
