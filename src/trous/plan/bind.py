@@ -26,6 +26,11 @@ class BoundAxis:
     input_size: int
     output_size: int
 
+    @property
+    def step_count(self) -> int:
+        """Steps that reach every output; the last may lack some phases."""
+        return -(-self.output_size // self.plan.up)
+
     def steps(self, tap: Tap) -> range:
         """The `m` at which both sides of the tap exist: `0 <= up*m + phase < output`, `0 <= down*m + offset < input`.
 

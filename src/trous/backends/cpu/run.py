@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, prod
+from math import prod
 
 import numpy as np
 
@@ -108,8 +108,8 @@ def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, i
     at = LINE
     numbers: dict[str, int] = {}
     for name, (length, size) in lengths.items():
-        numbers |= {f"{name}_at": at, f"{name}_length": length}
-        at += ceil((length * size + 64) / 64) * 64
+        numbers[f"{name}_at"], numbers[f"{name}_length"] = at, length
+        at += (length * size + 127) // 64 * 64
     return at, numbers
 
 
