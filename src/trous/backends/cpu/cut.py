@@ -148,25 +148,13 @@ class Cut:
         #: Boxes along n, z, y, x, and all of them.
         self.counts = -(-steps_n // n), -(-steps_z // z), -(-steps_y // y), -(-steps_x // x)
         self.boxes = prod(self.counts)
-
-    @property
-    def blocks(self) -> int:
-        """Blocks of channel tiles, of all groups."""
-        return self.job.groups * -(-self.job.channel_tiles // self.tiles_per_block)
-
-    @property
-    def items(self) -> int:
-        return self.boxes * self.blocks
-
-    @property
-    def panels(self) -> int:
-        """Packed weights of one chunk of a block."""
-        return self.tiles_per_block * self.job.panel
-
-    @property
-    def panels_kept(self) -> bool:
-        """Whether all chunks' weights stay, so that the next box finds them packed."""
-        return self.panels * self.job.chunks * self.job.item <= WEIGHT_BYTES
+        job = work.job
+        #: Blocks of channel tiles, of all groups.
+        self.blocks = job.groups * -(-job.channel_tiles // tiles_per_block)
+        self.items = self.boxes * self.blocks
+        #: Packed weights of one chunk of a block, and whether those of all chunks stay for the next box.
+        self.panels = tiles_per_block * job.panel
+        self.panels_kept = self.panels * job.chunks * job.item <= WEIGHT_BYTES
 
     def _strip(self) -> int:
         pitch, length = self.pitch, 1
@@ -216,7 +204,7 @@ class Cut:
     def costs(self) -> dict[str, float]:
         """The cost by what it is for."""
         job, cores = self.job, items_wanted(1)
-        rounds = ceil(self.items / cores)  # of the busiest core
+        rounds = -(-self.items // cores)  # of the busiest core
         lanes, channels = job.lanes
         block = self.tiles_per_block * lanes
         # Every core packs the blocks that it works on, once if they are kept.

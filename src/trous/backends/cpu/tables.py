@@ -47,8 +47,8 @@ class Strides:
     def near(self) -> Strides:
         """What of them decides which code runs: the weight's, and of x and y those of the channels and the last axis
         that are small. At most sizes of a layer they are the same."""
-        x, y = ((0, near(own[1]), *(0,) * (len(own) - 3), near(own[-1])) for own in (self.x, self.y))
-        return Strides(x, self.w, y)
+        x, y, between = self.x, self.y, (0,) * (len(self.x) - 3)
+        return Strides((0, near(x[1]), *between, near(x[-1])), self.w, (0, near(y[1]), *between, near(y[-1])))
 
     def spatial(self, name: str) -> tuple[int, int, int]:
         """The last axes' strides, padded in front."""
@@ -57,7 +57,7 @@ class Strides:
 
 
 def _normal(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
-    return tuple(1 if n == 1 else s for n, s in zip(shape, strides, strict=True))
+    return tuple([1 if n == 1 else s for n, s in zip(shape, strides, strict=True)])
 
 
 class Layer(NamedTuple):
