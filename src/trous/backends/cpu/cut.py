@@ -74,12 +74,11 @@ class Job:
         most = [min(n, self.channel_tiles) for n in (fitting, one, min(shared, one))]
         return tuple({ceil(self.channel_tiles / ceil(self.channel_tiles / n)) for n in most})
 
-    def windows(self, steps: Sequence[int]) -> Iterator[tuple[Stretches, ...]]:
+    def windows(self, steps: Sequence[int]) -> list[tuple[Stretches, ...]]:
         """Stretches worth trying for boxes of so many steps along z, y, x."""
-        found = []
-        for (down, offsets), far, wide, n in zip(self.axes, self._reaches, self._widest, steps, strict=True):
-            found.append(wide if n >= far else _windows(down, offsets, n))
-        return product(*found)
+        if steps[0] >= self._reaches[0] and steps[1] >= self._reaches[1] and steps[2] >= self._reaches[2]:
+            return self._widest
+        return self._windows(steps)
 
     @cached_property
     def _reaches(self) -> list[int]:
@@ -87,8 +86,11 @@ class Job:
         return [(offsets[-1] - offsets[0]) // down if offsets else 0 for down, offsets in self.axes]
 
     @cached_property
-    def _widest(self) -> list[list[Stretches]]:
-        return [_windows(*axis, far) for axis, far in zip(self.axes, self._reaches, strict=True)]
+    def _widest(self) -> list[tuple[Stretches, ...]]:
+        return self._windows(self._reaches)
+
+    def _windows(self, steps: Sequence[int]) -> list[tuple[Stretches, ...]]:
+        return list(product(*(_windows(*axis, n) for axis, n in zip(self.axes, steps, strict=True))))
 
 
 class Work(NamedTuple):
@@ -312,9 +314,9 @@ def _columns(work: Work) -> set[int]:
 
 def _tile(work: Work, axes: tuple[Stretches, ...], tiles_per_block: int, planes: int, columns: int) -> Tile:
     """The largest box that fits: whole rows first, then planes; of several planes, where that many are wanted."""
-    job = work.job
-    count = prod([max(1, len(axis.found)) for axis in axes])
-    extents = 0, axes[0].extent, axes[1].extent, axes[2].extent
+    job, all_steps, (z, y, x) = work.job, work.steps, axes
+    count = (len(z.found) or 1) * (len(y.found) or 1) * (len(x.found) or 1)
+    extents = 0, z.extent, y.extent, x.extent
     window = WINDOW_BYTES // (job.window_channels * job.item * count)
     sums = SUM_BYTES // (job.phases * tiles_per_block * job.lanes[0] * job.item)
     blocks = job.groups * -(-job.channel_tiles // tiles_per_block)
@@ -322,11 +324,14 @@ def _tile(work: Work, axes: tuple[Stretches, ...], tiles_per_block: int, planes:
     inner_window = inner_sums = 1
     wanted = (1, planes, 1, 1)
     for axis in (3, 2, 1, 0):
-        steps = work.steps[axis]
+        steps = all_steps[axis]
         if steps > 1:
-            others = prod(work.steps[:axis])
-            outer = prod([wanted[a] + extents[a] for a in range(axis)])
-            room = min(window // (inner_window * outer) - extents[axis], sums // (inner_sums * prod(wanted[:axis])))
+            others = outer_window = outer_sums = 1
+            for outer in range(axis):
+                others *= all_steps[outer]
+                outer_window *= wanted[outer] + extents[outer]
+                outer_sums *= wanted[outer]
+            room = min(window // (inner_window * outer_window) - extents[axis], sums // (inner_sums * outer_sums))
             most = tile[axis] = max(1, min(columns if axis == 3 else steps, room))
             if most < steps or others == 1:
                 unit = job.positions[0] if axis == 3 and most < columns else 1
@@ -340,11 +345,11 @@ def _evenly(steps: int, most: int, unit: int, others: int) -> int:
     """Steps of a box, at most `most` and if cut a multiple of `unit`, of which the cores have equal shares if possible;
     `others` is the number of boxes along other axes."""
     cores = items_wanted(1)
-    least = ceil(steps / most)
-
-    def rounds(count: int) -> tuple[int, int]:
-        each = ceil(ceil(steps / count) / unit) * unit if count > 1 else steps
-        return ceil(ceil(steps / each) * others / cores) * each, count
-
-    count = min(range(least, least + (cores if others % cores else 1)), key=rounds)
-    return ceil(ceil(steps / count) / unit) * unit if count > 1 else steps
+    least = -(-steps // most)
+    best, fewest = steps, None
+    for count in range(least, least + (cores if others % cores else 1)):
+        each = -(-steps // (count * unit)) * unit if count > 1 else steps
+        rounds = -(-(-(-steps // each) * others) // cores) * each
+        if fewest is None or rounds < fewest:
+            best, fewest = each, rounds
+    return best
