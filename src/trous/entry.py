@@ -16,6 +16,7 @@ from trous.backends.epilogue import ACTIVATIONS, NOTHING, SLOPE, Epilogue
 from trous.backends.execute import Form, Ready, operation
 from trous.backends.execute import ready as prepare
 from trous.errors import TrousError
+from trous.plan import Plan
 from trous.settings import state
 from trous.spec import Conv, ConvTranspose, index
 
@@ -177,9 +178,9 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
     x_shape = tuple(x.shape) if batched else (1, *x.shape)
     layer = transposed, tuple(w.shape[2:]), stride, padding, output_padding, dilation, groups
     try:
-        spec, per_axis = _layer(*layer)
+        spec, plan, per_axis = _layer(*layer)
     except TypeError:  # a size that is still a symbol
-        spec, per_axis = _layer.__wrapped__(*layer)
+        spec, plan, per_axis = _layer.__wrapped__(*layer)
     if transposed and output_size is not None and spec.output_padding not in (0, (0,) * ndim):
         raise TrousError("output_padding", "must be left at 0 beside output_size", output_padding)
     out_channels = _check_channels(spec, transposed, x_shape[1], w.shape)
@@ -188,7 +189,7 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
         raise TrousError("bias", rule, tuple(bias.shape))
     size = x_shape[2:]
     if output_size is None:
-        outputs = tuple(axis.output_size(n) for axis, n in zip(spec.plan(ndim).axes, size, strict=True))
+        outputs = tuple([axis.output_size(n) for axis, n in zip(plan.axes, size, strict=True)])
         for n, out in zip(size, outputs, strict=True):
             spec.check_output(size, n, out)
     else:
@@ -205,8 +206,8 @@ def _call(arguments: Arguments, x: Array, w: Array, bias: Array | None) -> Call:
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _layer(transposed: bool, kernel: tuple[int, ...], *arguments: Any) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """What a call says whatever the sizes: the spec, and of its geometry what has one number per axis."""
+def _layer(transposed: bool, kernel: tuple[int, ...], *arguments: Any) -> tuple[Any, Plan, dict[str, tuple[int, ...]]]:
+    """What a call says whatever the sizes: the spec, its plan, and of its geometry what has one number per axis."""
     stride, padding, output_padding, dilation, groups = arguments
     spec: Conv | ConvTranspose
     if transposed:
@@ -215,7 +216,8 @@ def _layer(transposed: bool, kernel: tuple[int, ...], *arguments: Any) -> tuple[
         spec = Conv(kernel, stride, padding, dilation, groups)
     axes = range(len(kernel))
     per_axis = {name: tuple(spec.axis_arguments(axis)[name] for axis in axes) for name in ("stride", "dilation")}
-    return spec, per_axis | {"before": tuple(spec.axis_padding(axis)[0] for axis in axes)}
+    per_axis["before"] = tuple(spec.axis_padding(axis)[0] for axis in axes)
+    return spec, spec.plan(len(kernel)), per_axis
 
 
 def requested_epilogue(activation: Any, residual: bool = False) -> Epilogue:

@@ -14,7 +14,8 @@ try:  # the dictionary below os.environ: asking os.environ itself takes longer t
     _look_up, _key = os.environ._data.get, os.environ.encodekey  # type: ignore[attr-defined]
 except AttributeError:
     _look_up, _key = os.environ.get, str
-_KEYS = tuple(map(_key, (BACKEND, CPU, CHECK)))
+_KEYS = {name: _key(name) for name in (BACKEND, CPU, CHECK, THREADS)}
+_DECIDING = _KEYS[BACKEND], _KEYS[CPU], _KEYS[CHECK]
 
 _forced: dict[str, list[str]] = {CPU: [], THREADS: []}
 
@@ -23,7 +24,7 @@ def get(name: str) -> str | None:
     """The value that holds now: the innermost `forced`, or the environment's."""
     if stack := _forced.get(name):
         return stack[-1]
-    return None if _look_up(_key(name)) is None else os.environ.get(name)
+    return None if _look_up(_KEYS[name]) is None else os.environ.get(name)
 
 
 @contextmanager
@@ -38,5 +39,5 @@ def forced(name: str, value: str) -> Iterator[None]:
 
 def state() -> tuple[object, ...]:
     """What decides which code runs, as part of a key."""
-    backend, cpu, check = _KEYS
+    backend, cpu, check = _DECIDING
     return _look_up(backend), _look_up(cpu), _look_up(check), *_forced[CPU]

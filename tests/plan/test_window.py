@@ -15,9 +15,10 @@ def test_every_offset_is_a_shift_of_its_stretch(number: int) -> None:
     random = Random(str(number))
     down, gap = random.randint(1, 5), random.choice((0, 1, 3, 50))
     offsets = tuple(random.sample(range(-40, 40), random.randint(1, 12)))
-    found, places, extent = stretches(offsets, down, gap)
+    held = stretches(offsets, down, gap)
+    found, places = held.found, held.places
     assert list(places) == sorted(offsets)
-    assert extent == max(stretch.extent for stretch in found)
+    assert held.extent == max(stretch.extent for stretch in found)
     for offset, (number_of_stretch, shift) in places.items():
         first, extent = found[number_of_stretch]
         assert 0 <= shift <= extent
@@ -30,7 +31,8 @@ def test_a_stretch_is_as_long_as_the_gaps_allow(number: int) -> None:
     random = Random(str(number))
     down, gap = random.randint(1, 4), random.randint(0, 4)
     offsets = tuple(random.sample(range(-30, 30), random.randint(1, 12)))
-    found, places, _ = stretches(offsets, down, gap)
+    held = stretches(offsets, down, gap)
+    found, places = held.found, held.places
     shifts: list[list[int]] = [[] for _ in found]
     for number_of_stretch, shift in places.values():
         shifts[number_of_stretch].append(shift)

@@ -52,7 +52,7 @@ def choose(operation: Operation, x: Any) -> ModuleType:
 def first_accepting(operation: Operation, x: Any) -> tuple[ModuleType, list[str]]:
     """What `choose` takes, and why the ones before it refuse. Of x only dtype and device are looked at."""
     wanted = settings.get(settings.BACKEND)
-    candidates = [b for b in BACKENDS if wanted in (None, name_of(b))]
+    candidates = BACKENDS if wanted is None else tuple(b for b in BACKENDS if wanted == name_of(b))
     if not candidates:
         raise TrousError("TROUS_BACKEND", f"must be one of {', '.join(map(name_of, BACKENDS))}", wanted)
     refusals: list[str] = []

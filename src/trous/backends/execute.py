@@ -27,6 +27,7 @@ from trous.backends import Operation, choose, first_accepting
 from trous.backends.epilogue import NOTHING, Epilogue
 from trous.memory import LARGE, lend
 from trous.plan import Plan, conv_axis
+from trous.plan.plan import bind
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +44,7 @@ def operation(
     """The operation of a convolution, or of the adjoint of one."""
     kernel = w_shape[2:]
     return Operation(
-        bound=_plan(kernel, stride, before, dilation, transposed).bind(x_shape[2:], output_size),
+        bound=bind(_plan(kernel, stride, before, dilation, transposed), x_shape[2:], output_size),
         kernel=kernel,
         batch=x_shape[0],
         in_channels=x_shape[1],
@@ -108,8 +109,10 @@ class Form(NamedTuple):
     @property
     def steps(self) -> tuple[int, ...]:
         """Strides in elements."""
-        size = self.dtype.itemsize if isinstance(self.dtype, np.dtype) else 1
-        return tuple(s // size for s in self.strides)
+        if not isinstance(self.dtype, np.dtype):
+            return self.strides
+        size = self.dtype.itemsize
+        return tuple([s // size for s in self.strides])
 
     @property
     def is_readable(self) -> bool:

@@ -26,17 +26,19 @@ class BoundAxis:
     input_size: int
     output_size: int
 
+    @property
+    def step_count(self) -> int:
+        """Steps that reach every output; the last may lack some phases."""
+        return -(-self.output_size // self.plan.up)
+
     def steps(self, tap: Tap) -> range:
         """The `m` at which both sides of the tap exist: `0 <= up*m + phase < output`, `0 <= down*m + offset < input`.
 
         Empty for a tap whose whole range falls into the padding.
         """
-        return self._steps(tap.offset, (self.output_size - 1 - tap.phase) // self.plan.up)
-
-    def _steps(self, offset: int, last: int) -> range:
-        """The steps up to `last` at which an offset finds an input."""
-        first = max(0, -(offset // self.plan.down))
-        last = min(last, (self.input_size - 1 - offset) // self.plan.down)
+        last = (self.output_size - 1 - tap.phase) // self.plan.up
+        first = max(0, -(tap.offset // self.plan.down))
+        last = min(last, (self.input_size - 1 - tap.offset) // self.plan.down)
         return range(first, max(first, last + 1))
 
     def slices(self, tap: Tap) -> tuple[slice, slice]:
@@ -51,18 +53,20 @@ class BoundAxis:
         """Numbers of taps and the steps that each of them has. Taps of one offset differ in phase: those up to the
         phase of the last output have as many steps as that one, the others one fewer."""
         last, phase = divmod(self.output_size - 1, self.plan.up)
+        down, inputs = self.plan.down, self.input_size
         counts = []
         for offset, taps in self.plan.by_offset.items():
-            most = bisect_right(taps, phase, key=_phase)
-            counts.append((most, len(self._steps(offset, last))))
+            first, end = max(0, -(offset // down)), (inputs - 1 - offset) // down + 1
+            most = len(taps) if taps[-1][0] <= phase else bisect_right(taps, phase, key=_phase)
+            counts.append((most, max(0, min(last + 1, end) - first)))
             if most < len(taps):
-                counts.append((len(taps) - most, len(self._steps(offset, last - 1))))
+                counts.append((len(taps) - most, max(0, min(last, end) - first)))
         return counts
 
     @cached_property
     def live(self) -> AxisPlan:
         """The plan of the taps that do any work at these sizes: the plan itself where all do, as at most sizes."""
-        if all(steps for taps, steps in self._counts if taps):
+        if all([steps for taps, steps in self._counts if taps]):
             return self.plan
         return replace(self.plan, taps=tuple(tap for tap in self.plan.taps if self.steps(tap)))
 

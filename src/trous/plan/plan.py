@@ -45,7 +45,7 @@ class Plan:
         for n in outputs:
             if n < 0:
                 raise TrousError("size", f"must be large enough to give an output, not one of size {n}", size)
-        return _bind(self, sizes, outputs)
+        return bind(self, sizes, outputs)
 
     def _per_axis(self, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
         try:
@@ -65,6 +65,7 @@ class Plan:
 
 
 @lru_cache(maxsize=4096)
-def _bind(plan: Plan, sizes: tuple[int, ...], outputs: tuple[int, ...]) -> BoundPlan:
+def bind(plan: Plan, sizes: tuple[int, ...], outputs: tuple[int, ...]) -> BoundPlan:
+    """`Plan.bind` of sizes that need no check."""
     axes = zip(plan.axes, sizes, outputs, strict=True)
     return BoundPlan(plan, tuple(BoundAxis(axis, n, out) for axis, n, out in axes))

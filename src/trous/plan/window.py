@@ -7,6 +7,7 @@ sequence, copied once for a tile of steps and read by all taps whose shifts lie 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,8 +26,12 @@ class Place(NamedTuple):
     shift: int
 
 
-class Stretches(NamedTuple):
-    """The stretches that hold the offsets of an axis, the place of each offset, and the largest extent."""
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """The stretches that hold the offsets of an axis, the place of each offset, and the largest extent.
+
+    Those asked for again are the same object, and what is kept by them is found by that.
+    """
 
     found: tuple[Stretch, ...]
     places: dict[int, Place]  #: offsets ascending
@@ -68,7 +73,9 @@ def overhang(offsets: tuple[int, ...], down: int, size: int, steps: int) -> int:
     >>> overhang((-2, 0, 2), down=1, size=4, steps=4)
     2
     """
-    return max((max(-offset, offset + down * (steps - 1) - size + 1) for offset in offsets), default=0) // down
+    if not offsets:
+        return 0
+    return max(-min(offsets), max(offsets) + down * (steps - 1) - size + 1) // down
 
 
 @lru_cache(maxsize=1024)

@@ -6,16 +6,29 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain, islice
+from itertools import product as combinations
 from math import ceil, prod
 
 import numpy as np
 
+from trous.arrays import address
 from trous.backends.cpu import gemm, packing, product
 from trous.backends.cpu.activations import slope_bits
-from trous.backends.cpu.cut import Cut, Work, best_cut, cuts
+from trous.backends.cpu.cut import Arrangement, Job, Work, best_cut, cuts
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, scratch_parts
-from trous.backends.cpu.tables import Entry, Strides, Taps, fold_runs, sides, table
+from trous.backends.cpu.tables import (
+    Entry,
+    Layer,
+    Strides,
+    bound_axes,
+    constant_sides,
+    entries,
+    fold_runs,
+    phases,
+    sized_sides,
+    table,
+)
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES, LINE
 from trous.backends.cpu.windows import ROW, STRETCH, near
@@ -52,42 +65,25 @@ def bind(
     packed: bool = False,
 ) -> tuple[gemm.Shape, Bound]:
     """With `packed`, for weights that lie in panels before the call (`panels`)."""
-    layout = _layout(operation, strides, element, target, checked, epilogue, packed)
-    fold, taps, by_phase, chunks = layout.fold, layout.taps, layout.by_phase, layout.chunks
-    shape, per_group = layout.work.shape, operation.out_channels // operation.groups
-    cut = best_cut(layout.work)
-    numbers = sides(taps, operation) | {
-        "groups_per_input": per_group if fold else 1,
-        "chunks": len(chunks),
-        "phases": len(by_phase) // shape.interleaved,
-        "panel": layout.work.panel,
-        "out_channels": layout.out_channels,
-        "lane_extent": int(fold),
-        "batch": operation.batch,
-        "slope": slope_bits(epilogue.slope),
-        "large": int(prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES),
-    }
-    numbers |= cut.numbers() | _strides_of_roles(numbers, strides, fold, per_group)
-    numbers["w_run"] = prod(operation.kernel)
-    del numbers["w_out"]
-    tables = {
-        "stretches": table(cut.stretches, STRETCH),
-        "chunk_list": table([chunk[:3] for chunk in chunks], packing.CHUNK),
-        "phase_list": table(taps.phases[:: shape.interleaved], gemm.PHASE),
-    }
-    tables["entries"], tables["entry_at"] = _entry_tables(taps, by_phase, chunks, layout.part_of_slot, cut)
+    layout, work = _sized(operation, strides, element, target, checked, epilogue, packed)
+    cut, shape = best_cut(work), layout.job.shape
+    header, tables = _tables(layout, cut.arrangement)
+    large = prod(operation.output_shape) * BYTES[element] >= STREAMED_BYTES
+    numbers = sized_sides(bound_axes(operation), strides, layout.ins) | cut.numbers()
+    numbers["batch"], numbers["large"] = operation.batch, int(large)
+    if layout.fold:
+        numbers["y_group"], numbers["y_c"] = strides.y[1], strides.spatial("y")[2]
+    else:
+        numbers["y_group"], numbers["y_c"] = layout.outs * strides.y[1], strides.y[1]
     item = BYTES[element]
-    lengths = {
+    lengths = layout.lengths | {
         "weights": (cut.weights, item),
         "inputs": (cut.window, item),
         "sums": (cut.sums, item),
-        "turned": (shape.interleaved * shape.channels * shape.run if shape.across_y else 0, item),
         "rows": (cut.rows * ROW, 8),
-        "pairs": ((max(1, *map(len, by_phase)) + 1) * product.PAIR, 8),
-        "columns": (layout.chunk_channels * (numbers["w_run"] if shape.weights == "taps" else 1), 8),
     }
     scratch, places = scratch_parts(lengths)
-    return shape, Bound.of(gemm.FIELDS, numbers | places, tables, cut.items, scratch)
+    return shape, Bound(gemm.FIELDS, gemm.FIELDS.pack(numbers | places, header), tables, cut.items, scratch)
 
 
 @dataclass(frozen=True)
@@ -103,21 +99,21 @@ class Panels:
 def panels(operation: Operation, strides: Strides, element: str, target: Target, checked: bool) -> Panels:
     """How the weight is packed; whatever the sizes, as long as the same taps are alive."""
     shape, bound = bind(operation, strides, element, target, checked)
-    work = _layout(operation, strides, element, target, checked, NOTHING, False).work
-    items = work.groups * work.chunks * work.channel_tiles
+    _, (job, *_) = _sized(operation, strides, element, target, checked)
+    items = job.groups * job.chunks * job.channel_tiles
     digest = hashlib.sha256(repr((items, *map(bound.number, packing.NUMBERS))).encode())
     digest.update(bound.tables["entries"][:, 1:4].tobytes())  # places in the window have no part in it
     for name in ("entry_at", "chunk_list"):
         digest.update(bound.tables[name].tobytes())
     key = f"{packing.name(shape)}-{digest.hexdigest()}"
-    return Panels(shape, replace(bound, items=items), items * work.panel, key)
+    return Panels(shape, replace(bound, items=items), items * job.panel, key)
 
 
 def account(
     operation: Operation, strides: Strides, element: str, target: Target, shape: gemm.Shape, bound: Bound
 ) -> FamilyFacts:
     """The cut that is taken, and what the model says of it and of the next best."""
-    work = _layout(operation, strides, element, target, shape.checked, shape.epilogue, shape.packed).work
+    layout, work = _sized(operation, strides, element, target, shape.checked, shape.epilogue, shape.packed)
     cut = best_cut(work)
     ways: dict[str, Estimate] = {}
     for other in sorted(cuts(work), key=lambda one: one.cost):
@@ -133,69 +129,75 @@ def account(
         "boxes": cut.boxes,
         "channel_blocks": cut.blocks,
         "block_channels": cut.tiles_per_block * shape.channels,
-        "chunks": work.chunks,
+        "chunks": layout.job.chunks,
     }
     return FamilyFacts(tile, found, tuple(islice(ways.values(), WAYS)), "multiply-adds of the busiest core")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layout:
-    """A problem before it is cut."""
+    """A layer whatever its sizes: what all of them share."""
 
+    job: Job
     fold: bool  #: phases of the last axis in the place of channels
-    out_channels: int  #: of a group, or phases in their place
-    taps: Taps
+    ins: int  #: channels of a group
+    outs: int
     by_phase: tuple[list[Entry], ...]
     chunks: list[tuple[int, int, int, int]]  #: see `_chunks`
     part_of_slot: list[int]
-    chunk_channels: int
-    work: Work
+    header: list[int]
+    tables: dict[str, np.ndarray]
+    lengths: dict[str, tuple[int, int]]  #: of scratch memory: elements, bytes of each; those to come are 0
 
 
-def _layout(
+def _sized(
     operation: Operation,
     strides: Strides,
     element: str,
     target: Target,
     checked: bool,
-    epilogue: Epilogue,
-    packed: bool,
+    epilogue: Epilogue = NOTHING,
+    packed: bool = False,
+) -> tuple[_Layout, Work]:
+    layout = _layout(Layer.of(operation), strides.near, element, target, checked, epilogue, packed)
+    z, y, x = bound_axes(operation)
+    inputs = z.input_size, y.input_size, x.input_size
+    return layout, Work(layout.job, inputs, (operation.batch, z.step_count, y.step_count, x.step_count))
+
+
+@lru_cache(maxsize=256)
+def _layout(
+    layer: Layer, strides: Strides, element: str, target: Target, checked: bool, epilogue: Epilogue, packed: bool
 ) -> _Layout:
+    """Strides are those of `Strides.near`."""
     lanes = target.lanes(BYTES[element])
-    fold = _wants_fold(operation, strides, lanes)
-    groups = operation.groups
-    per_group = operation.out_channels // groups
-    last = operation.bound.axes[-1].plan.up
-    out_channels = last if fold else per_group
-    taps = Taps(operation, strides, fold, out_channels)
-    channels = operation.in_channels // groups
-    by_phase = taps.entries
+    fold = _wants_fold(layer, strides, lanes)
+    channels, per_group = layer.channels
+    out_channels = layer.axes[2].up if fold else per_group
+    by_phase = entries(layer.axes, strides.spatial("w"), fold, out_channels)
     most = max(1, *map(len, by_phase))
     channels_last = strides.y[1] == 1 and strides.x[1] == 1 and out_channels >= lanes // 2
-    across = _worth_transposing(operation, strides, out_channels, channels * most, lanes)
+    across = _worth_transposing(layer, strides, out_channels, channels * most, lanes)
     along_channels = fold or channels_last or across
     wanted = max(lanes, (STEPS_BY_CHANNELS if along_channels else STEPS_BY_POSITIONS) // min(most, CHUNK_TAPS))
     if along_channels and channels > wanted:
         wanted = min(wanted, 4 * lanes)  # the narrower the window, the more steps it has room for
     chunk_channels = ceil(channels / ceil(channels / wanted))
     if along_channels:
-        shape = _by_channels(operation, strides, element, target, checked, fold, out_channels, chunk_channels)
+        shape = _by_channels(layer, strides, element, target, checked, fold, out_channels, chunk_channels)
     else:
-        shape = _by_positions(operation, strides, element, target, checked, out_channels)
+        shape = _by_positions(layer, strides, element, target, checked, out_channels)
     streams = target.vector_bytes == LINE and element not in STORED and shape.contiguous_y
     shape = replace(shape, streams=streams, epilogue=epilogue.code, packed=packed)
-    virtual_groups = groups * (per_group if fold else 1)
 
-    chunks, part_of_slot = _chunks(channels, chunk_channels, len(taps.slots), most)
+    slots = prod(len(axis.offsets) for axis in layer.axes)
+    chunks, part_of_slot = _chunks(channels, chunk_channels, slots, most)
     panel = _panel_taps(by_phase, part_of_slot) * chunk_channels * shape.channels
     kept_channels = ceil(chunk_channels / lanes) * lanes if shape.across else chunk_channels
-    work = Work(
+    job = Job(
         shape=shape,
-        axes=tuple(
-            (axis.plan.down, offsets, axis.input_size) for axis, offsets in zip(taps.axes, taps.offsets, strict=True)
-        ),
-        steps=(operation.batch, *(ceil(axis.output_size / axis.plan.up) for axis in taps.axes)),
-        groups=virtual_groups,
+        axes=tuple((axis.down, axis.offsets) for axis in layer.axes),
+        groups=layer.groups * (per_group if fold else 1),
         channel_tiles=ceil(out_channels / shape.channels),
         phases=len(by_phase),
         taps=sum(map(len, by_phase)),
@@ -203,70 +205,85 @@ def _layout(
         window_channels=kept_channels if shape.positions_along_vectors else shape.channel_pitch,
         panel=panel,
     )
-    return _Layout(fold, out_channels, taps, by_phase, chunks, part_of_slot, chunk_channels, work)
-
-
-def _strides_of_roles(numbers: dict[str, int], strides: Strides, fold: bool, per_group: int) -> dict[str, int]:
-    """Strides of the weight, the output and the bias along groups and channels; folded, along the last axis."""
-    y, w = strides.spatial("y"), strides.spatial("w")
-    if fold:
-        return {
-            "w_sub": numbers["w_out"],
-            "w_lane": w[2],
-            "y_group": strides.y[1],
-            "y_c": y[2],
-            "bias_group": 1,
-            "bias_lane": 0,
-        }
-    return {
-        "w_sub": 0,
-        "w_lane": numbers["w_out"],
-        "y_group": per_group * strides.y[1],
-        "y_c": strides.y[1],
-        "bias_group": per_group,
-        "bias_lane": 1,
+    numbers = constant_sides(layer, strides)
+    w_out, w_run = numbers.pop("w_out"), prod(layer.kernel)
+    numbers |= {
+        "groups_per_input": per_group if fold else 1,
+        "channel_tiles": job.channel_tiles,
+        "chunks": len(chunks),
+        "phases": len(by_phase) // shape.interleaved,
+        "panel": panel,
+        "out_channels": out_channels,
+        "lane_extent": int(fold),
+        "slope": slope_bits(epilogue.slope),
+        "w_run": w_run,
+        "w_sub": w_out if fold else 0,
+        "w_lane": strides.spatial("w")[2] if fold else w_out,
+        "bias_group": 1 if fold else per_group,
+        "bias_lane": 0 if fold else 1,
     }
+    tables = {
+        "chunk_list": table([chunk[:3] for chunk in chunks], packing.CHUNK),
+        "phase_list": table(phases(layer.axes, fold)[:: shape.interleaved], gemm.PHASE),
+    }
+    item = BYTES[element]
+    lengths = {
+        "weights": (0, item),
+        "inputs": (0, item),
+        "sums": (0, item),
+        "turned": (shape.interleaved * shape.channels * shape.run if shape.across_y else 0, item),
+        "rows": (0, 8),
+        "pairs": ((max(1, *map(len, by_phase)) + 1) * product.PAIR, 8),
+        "columns": (chunk_channels * (w_run if shape.weights == "taps" else 1), 8),
+    }
+    header = gemm.FIELDS.listed(numbers)
+    return _Layout(job, fold, channels, per_group, by_phase, chunks, part_of_slot, header, tables, lengths)
 
 
-def _entry_tables(
-    taps: Taps,
-    by_phase: tuple[list[Entry], ...],
-    chunks: list[tuple[int, int, int, int]],
-    part_of_slot: list[int],
-    cut: Cut,
-) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=256)
+def _tables(layout: _Layout, places: Arrangement) -> tuple[list[int], dict[str, np.ndarray]]:
+    """The tables of a window whose places lie like this, and a header that has their addresses; read only."""
+    tables = layout.tables | {"stretches": table(places.stretches(), STRETCH)}
+    tables["entries"], tables["entry_at"] = _entry_tables(layout, places)
+    for shared in tables.values():
+        shared.setflags(write=False)
+    return gemm.FIELDS.listed({name: address(shared) for name, shared in tables.items()}, layout.header), tables
+
+
+def _entry_tables(layout: _Layout, places: Arrangement) -> tuple[np.ndarray, np.ndarray]:
     """Entries by chunk and phase, and where each phase starts."""
-    slots, distances = taps.slots, cut.distances
+    slots = list(combinations(*(axis.places for axis in places.axes)))  # offsets along z, y, x
+    distances, chunks, part_of_slot = places.distances(), layout.chunks, layout.part_of_slot
     counts: list[list[int]] = []  # by part and phase
     tables = []  # by part
     for part in range(chunks[-1][-1] + 1):
-        of_part = [[e for e in entries if part_of_slot[e.slot] == part] for entries in by_phase]
+        of_part = [[e for e in of_phase if part_of_slot[e.slot] == part] for of_phase in layout.by_phase]
         counts.append(list(map(len, of_part)))
-        rows = [(distances[e.slot], e.weight, e.low, e.high, *slots[e.slot][:3]) for e in chain(*of_part)]
+        rows = [(distances[e.slot], e.weight, e.low, e.high, *slots[e.slot]) for e in chain(*of_part)]
         tables.append(np.array(rows, np.int64).reshape(-1, packing.ENTRY))
     starts = np.cumsum([0, *chain(*(counts[part] for *_, part in chunks))], dtype=np.int64)
     found = np.concatenate([tables[part] for *_, part in chunks])
     return found if len(found) else table([], packing.ENTRY), starts
 
 
-def _wants_fold(operation: Operation, strides: Strides, lanes: int) -> bool:
+def _wants_fold(layer: Layer, strides: Strides, lanes: int) -> bool:
     """Long strides of the last axis: vectors run over its phases, whose weights and outputs lie side by side."""
-    axis = operation.bound.axes[-1]
-    return axis.plan.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and fold_runs(axis.live) is not None
+    axis = layer.axes[2]
+    return axis.up >= lanes and strides.y[-1] == 1 and strides.w[-1] == 1 and fold_runs(axis) is not None
 
 
-def _worth_transposing(operation: Operation, strides: Strides, out_channels: int, steps: int, lanes: int) -> bool:
+def _worth_transposing(layer: Layer, strides: Strides, out_channels: int, steps: int, lanes: int) -> bool:
     """Channels-first rows that are better multiplied with channels along the vectors, all of whose lanes are used:
     single inputs need no whole cache lines, so the first-level cache holds more of them. Inputs and outputs are then
     transposed, which pays where an output sums many products."""
-    axis = operation.bound.axes[-1].plan
+    axis = layer.axes[2]
     rows_adjacent = strides.x[-1] == strides.y[-1] == 1 and axis.up <= INTERLEAVED and axis.down == 1
     least = TRANSPOSED_STEPS if axis.up == 1 else TRANSPOSED_PHASES_STEPS
     return rows_adjacent and out_channels % lanes == 0 and steps >= least
 
 
 def _by_channels(
-    operation: Operation,
+    layer: Layer,
     strides: Strides,
     element: str,
     target: Target,
@@ -279,62 +296,62 @@ def _by_channels(
     lanes = target.lanes(BYTES[element])
     widths = {1: 1.15, 2: 1.0, 3: 1.05}  # padded channels, weighed by what a tile of so many vectors costs
     vectors = min(widths, key=lambda v: ceil(out_channels / (v * lanes)) * v * widths[v])
-    step = near(strides.x[-1] * operation.bound.axes[-1].plan.down)
-    across = not _channels_adjacent(operation, strides) and step > 0
+    step = near(strides.x[-1] * layer.axes[2].down)
+    across = not _channels_adjacent(layer, strides) and step > 0
     across_y = not fold and strides.y[1] != 1
-    w_lane = strides.w[-1] if fold else strides.w[1 if operation.weight_by_input else 0]
+    w_lane = strides.w[-1] if fold else strides.w[1 if layer.weight_by_input else 0]
     return gemm.Shape(
         *(element, lanes, _rows(target, vectors), vectors, False),
-        interleaved=operation.bound.axes[-1].plan.up if across_y else 1,
+        interleaved=layer.axes[2].up if across_y else 1,
         across=across,
         stride=step if across else near(strides.x[1]),
         channel_pitch=max(lanes, 1 << (chunk_channels - 1).bit_length()),
         contiguous_y=across_y or (strides.y[-1] if fold else strides.y[1]) == 1,
         across_y=across_y,
-        weights=_adjacent_weights(operation, strides, w_lane, vectors * lanes, lanes),
+        weights=_adjacent_weights(layer, strides, w_lane, vectors * lanes, lanes),
         checked=checked,
     )
 
 
 def _by_positions(
-    operation: Operation, strides: Strides, element: str, target: Target, checked: bool, out_channels: int
+    layer: Layer, strides: Strides, element: str, target: Target, checked: bool, out_channels: int
 ) -> gemm.Shape:
     """Steps of the last axis along the vectors."""
     lanes = target.lanes(BYTES[element])
-    last = operation.bound.axes[-1].plan
+    last = layer.axes[2]
     interleaved = last.up if 1 < last.up <= INTERLEAVED and strides.y[-1] == 1 else 1
     vectors, most = 2, _rows(target, 2)
     rows = ceil(out_channels / ceil(out_channels / most))
     if rows <= most // 2:
         vectors = 4
     step = near(strides.x[-1] * last.down)
-    across = _channels_adjacent(operation, strides) and step != 1
-    w_lane = strides.w[1 if operation.weight_by_input else 0]
+    across = _channels_adjacent(layer, strides) and step != 1
+    w_lane = strides.w[1 if layer.weight_by_input else 0]
     return gemm.Shape(
         *(element, lanes, rows, vectors, True, interleaved),
         across=across,
         stride=1 if across else step,
         contiguous_y=strides.y[-1] * (1 if interleaved > 1 else last.up) == 1,
-        weights=_adjacent_weights(operation, strides, w_lane, rows, lanes),
+        weights=_adjacent_weights(layer, strides, w_lane, rows, lanes),
         checked=checked,
     )
 
 
-def _channels_adjacent(operation: Operation, strides: Strides) -> bool:
-    return strides.x[1] == 1 and operation.in_channels > 1
+def _channels_adjacent(layer: Layer, strides: Strides) -> bool:
+    return strides.x[1] == 1 and layer.in_channels > 1
 
 
-def _adjacent_weights(operation: Operation, strides: Strides, w_lane: int, channels: int, lanes: int) -> str:
+def _adjacent_weights(layer: Layer, strides: Strides, w_lane: int, channels: int, lanes: int) -> str:
     """Whose weights lie side by side; "" for nobody's, or where a tile has too few channels for transposing to pay."""
-    w_in = strides.w[0] if operation.weight_by_input else strides.w[1]
+    w_in = strides.w[0] if layer.weight_by_input else strides.w[1]
     if w_lane == 1:
         return "lanes"
     if channels <= lanes // 2:
         return ""
     if w_in == 1:
         return "channels"
-    dense = tuple(prod(operation.kernel[axis + 1 :]) for axis in range(len(operation.kernel)))
-    at_once = all(n == 1 or have == want for n, have, want in zip(operation.kernel, strides.w[2:], dense, strict=True))
+    dense = tuple(prod(layer.kernel[axis + 1 :]) for axis in range(len(layer.kernel)))
+    at_once = all(n == 1 or have == want for n, have, want in zip(layer.kernel, strides.w[2:], dense, strict=True))
     return "taps" if at_once else ""
 
 

@@ -133,7 +133,7 @@ def _load(key: str, name: str, code: bytes, kind: Any) -> Callable[..., None]:
 
 def code_address(function: Any) -> int:
     """Where the code of a ctypes function lies."""
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.c_void_p.from_buffer(function).value or 0
 
 
 @lru_cache(maxsize=1)

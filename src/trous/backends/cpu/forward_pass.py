@@ -187,7 +187,7 @@ def account(
     shapes = (shape for shape, _ in _layouts(operation, strides, done).values())
     return KernelFacts(
         family=_name(family.kernel),
-        refusals=tuple(refusals),
+        refusals=tuple(f"{_name(other.kernel)}: {reason}" for other, reason in refusals),
         name=shape.name,
         instruction_set=target.name,
         sums_in=summed_in(element),
@@ -201,7 +201,7 @@ def account(
 
 class _Choice(NamedTuple):
     family: Family
-    refusals: list[str]  #: of the families asked before
+    refusals: list[tuple[Family, str]]  #: of the families asked before
     shape: Any  #: what to compile
     bound: Bound
 
@@ -243,14 +243,16 @@ FAMILIES = (
 )
 
 
-def _family(operation: Operation, strides: Strides, element: str, target: Target) -> tuple[Family, list[str]]:
+def _family(
+    operation: Operation, strides: Strides, element: str, target: Target
+) -> tuple[Family, list[tuple[Family, str]]]:
     """The first that suits, and why the ones before it do not."""
-    refusals: list[str] = []
+    refusals: list[tuple[Family, str]] = []
     for family in FAMILIES:
         reason = family.why_not(operation, strides, element, target)
         if reason is None:
             return family, refusals
-        refusals.append(f"{_name(family.kernel)}: {reason}")
+        refusals.append((family, reason))
     raise AssertionError("the last family takes everything")
 
 

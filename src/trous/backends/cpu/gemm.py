@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from trous.backends.cpu.activations import Finish
@@ -97,7 +98,7 @@ class Shape:
     def order(self) -> Order:
         return Order(self.positions_along_vectors, self.lanes, self.across, self.stride, self.channel_pitch)
 
-    @property
+    @cached_property
     def name(self) -> str:
         flags = "".join(
             "01"[flag]

@@ -42,12 +42,16 @@ class Fields:
         names += ["breach", "spare"]
         self.place = {name: i for i, name in enumerate(names)}
 
-    def pack(self, values: dict[str, int]) -> np.ndarray:
-        """A header; every name must be given but the two of checked code."""
-        header = [0] * len(self.place)
+    def pack(self, values: dict[str, int], upon: Sequence[int] | None = None) -> np.ndarray:
+        """A header; every name must be given but the two of checked code, here or in what `upon` is the `listed` of."""
+        return np.array(self.listed(values, upon), np.int64)
+
+    def listed(self, values: dict[str, int], upon: Sequence[int] | None = None) -> list[int]:
+        """The numbers of a header in order, 0 for those not given."""
+        header, place = [0] * len(self.place) if upon is None else list(upon), self.place
         for name, value in values.items():
-            header[self.place[name]] = value
-        return np.array(header, np.int64)
+            header[place[name]] = value
+        return header
 
 
 @dataclass(frozen=True)

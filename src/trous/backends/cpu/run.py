@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, prod
+from math import prod
 
 import numpy as np
 
@@ -108,8 +108,8 @@ def scratch_parts(lengths: dict[str, tuple[int, int]]) -> tuple[int, dict[str, i
     at = LINE
     numbers: dict[str, int] = {}
     for name, (length, size) in lengths.items():
-        numbers |= {f"{name}_at": at, f"{name}_length": length}
-        at += ceil((length * size + 64) / 64) * 64
+        numbers[f"{name}_at"], numbers[f"{name}_length"] = at, length
+        at += (length * size + 127) // 64 * 64
     return at, numbers
 
 
@@ -167,8 +167,7 @@ class Prepared:
                 numbers[f"{name}_low"], numbers[f"{name}_high"] = _reach(*layout)
             for name, number in numbers.items():
                 bound.header[bound.fields.place[name]] = number
-        zeros = _zeros(layouts["bias"][0][0]) if "bias" in layouts else None
-        no_bias = 0 if zeros is None else address(zeros)
+        zeros, no_bias = _no_bias(layouts["bias"][0][0]) if "bias" in layouts else (None, 0)
         work = work_of(multiplications, (shape for shape, _ in layouts.values()))
         return cls(kernel, code_address(kernel), bound, address(bound.header), work, zeros, no_bias, breach)
 
@@ -187,9 +186,10 @@ class Prepared:
 
 
 @lru_cache(maxsize=64)
-def _zeros(count: int) -> np.ndarray:
-    """The bias of a layer without one, wide enough for every element; read only."""
-    return np.zeros(count)
+def _no_bias(count: int) -> tuple[np.ndarray, int]:
+    """The bias of a layer without one, wide enough for every element, and its address; read only."""
+    zeros = np.zeros(count)
+    return zeros, address(zeros)
 
 
 def _reach(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int]:

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
-from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from trous.arrays import strides as strides_of
+from trous.backends.cpu.windows import near
 from trous.backends.operation import Operation
 from trous.plan import IDENTITY, AxisPlan, BoundAxis
 
+_RATES = "up", "down"
 #: What stands for an axis that a problem does not have.
 _MISSING = BoundAxis(IDENTITY, 1, 1)
 
@@ -42,6 +43,13 @@ class Strides:
         shapes = operation.input_shape, operation.weight_shape, operation.output_shape
         return cls(*map(_normal, shapes, strides))
 
+    @property
+    def near(self) -> Strides:
+        """What of them decides which code runs: the weight's, and of x and y those of the channels and the last axis
+        that are small. At most sizes of a layer they are the same."""
+        x, y, between = self.x, self.y, (0,) * (len(self.x) - 3)
+        return Strides((0, near(x[1]), *between, near(x[-1])), self.w, (0, near(y[1]), *between, near(y[-1])))
+
     def spatial(self, name: str) -> tuple[int, int, int]:
         """The last axes' strides, padded in front."""
         own = getattr(self, name)[2:]
@@ -49,7 +57,39 @@ class Strides:
 
 
 def _normal(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, ...]:
-    return tuple(1 if n == 1 else s for n, s in zip(shape, strides, strict=True))
+    return tuple([1 if n == 1 else s for n, s in zip(shape, strides, strict=True)])
+
+
+class Layer(NamedTuple):
+    """What an operation is whatever its sizes: what is alive of its plan, along z, y, x, and its channels."""
+
+    axes: tuple[AxisPlan, AxisPlan, AxisPlan]
+    kernel: tuple[int, ...]
+    in_channels: int
+    out_channels: int
+    groups: int
+    weight_by_input: bool
+
+    @classmethod
+    def of(cls, operation: Operation) -> Layer:
+        return cls(
+            three([axis.live for axis in operation.bound.axes], IDENTITY),
+            operation.kernel,
+            operation.in_channels,
+            operation.out_channels,
+            operation.groups,
+            operation.weight_by_input,
+        )
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of a group: inputs and outputs."""
+        return self.in_channels // self.groups, self.out_channels // self.groups
+
+
+def three(own: list[Any], missing: Any) -> Any:
+    """Something of every axis, along z, y, x."""
+    return (*[missing] * (3 - len(own)), *own)
 
 
 @dataclass(frozen=True)
@@ -73,8 +113,7 @@ class Taps:
 
     @cached_property
     def axes(self) -> tuple[BoundAxis, BoundAxis, BoundAxis]:
-        own = self.operation.bound.axes
-        return (*(_MISSING,) * (3 - len(own)), *own)  # type: ignore[return-value]
+        return bound_axes(self.operation)
 
     @cached_property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
@@ -90,12 +129,12 @@ class Taps:
     @cached_property
     def phases(self) -> tuple[tuple[int, int, int], ...]:
         """Output phases, the last axis fastest."""
-        return _phases(self._live, self.fold)
+        return phases(self._live, self.fold)
 
     @cached_property
     def entries(self) -> tuple[list[Entry], ...]:
         """The live taps of each phase, slots ascending."""
-        return _entries(self._live, self.strides.spatial("w"), self.fold, self.lanes)
+        return entries(self._live, self.strides.spatial("w"), self.fold, self.lanes)
 
     @property
     def entry_tables(self) -> tuple[np.ndarray, np.ndarray]:
@@ -109,14 +148,15 @@ class Taps:
 
 
 @lru_cache(maxsize=256)
-def _phases(axes: tuple[AxisPlan, ...], fold: bool) -> tuple[tuple[int, int, int], ...]:
+def phases(axes: tuple[AxisPlan, ...], fold: bool) -> tuple[tuple[int, int, int], ...]:
+    """Output phases of live plans along z, y, x, the last axis fastest."""
     z, y, x = (range(axis.up) for axis in axes)
     return tuple(product(z, y, range(1) if fold else x))
 
 
 @lru_cache(maxsize=256)
 def _entry_tables(*of: Any) -> tuple[np.ndarray, np.ndarray]:
-    by_phase = _entries(*of)
+    by_phase = entries(*of)
     records = table([(entry.slot, entry.weight) for entries in by_phase for entry in entries], 2)
     starts = np.cumsum([0, *map(len, by_phase)], dtype=np.int64)
     for shared in (records, starts):
@@ -125,7 +165,8 @@ def _entry_tables(*of: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=256)
-def _entries(axes: tuple[AxisPlan, ...], strides: tuple[int, ...], fold: bool, lanes: int) -> tuple[list[Entry], ...]:
+def entries(axes: tuple[AxisPlan, ...], strides: tuple[int, ...], fold: bool, lanes: int) -> tuple[list[Entry], ...]:
+    """What `Taps.entries` are, from live plans and the weight's strides along z, y, x."""
     counts = [len(axis.offsets) for axis in axes]
     places = [{offset: i for i, offset in enumerate(axis.offsets)} for axis in axes]
 
@@ -135,12 +176,12 @@ def _entries(axes: tuple[AxisPlan, ...], strides: tuple[int, ...], fold: bool, l
         return [(places[a][tap.offset], tap.kernel * strides[a], 0, lanes) for tap in axes[a].by_phase[phase]]
 
     found = []
-    for phase in _phases(axes, fold):
+    for phase in phases(axes, fold):
         taps = product(*(along(a, phase[a]) for a in range(3)))
-        entries = [
+        of_phase = [
             Entry((z[0] * counts[1] + y[0]) * counts[2] + x[0], z[1] + y[1] + x[1], x[2], x[3]) for z, y, x in taps
         ]
-        found.append(sorted(entries, key=lambda entry: entry.slot))
+        found.append(sorted(of_phase, key=lambda entry: entry.slot))
     return tuple(found)
 
 
@@ -157,31 +198,44 @@ def fold_runs(axis: AxisPlan) -> list[tuple[int, int, int, int]] | None:
     return runs
 
 
+def bound_axes(operation: Operation) -> tuple[BoundAxis, BoundAxis, BoundAxis]:
+    """Along z, y, x."""
+    found: tuple[BoundAxis, BoundAxis, BoundAxis] = three(list(operation.bound.axes), _MISSING)
+    return found
+
+
 def sides(taps: Taps, operation: Operation) -> dict[str, int]:
     """The header numbers that every kernel shares: steps, sizes and strides along the axes, and of the weight."""
-    numbers: dict[str, int] = {}
-    for i, name in enumerate("zyx"):
-        axis = taps.axes[i]
-        numbers |= {
-            f"steps_{name}": ceil(axis.output_size / axis.plan.up),
-            f"up_{name}": axis.plan.up,
-            f"down_{name}": axis.plan.down,
-            f"in_{name}": axis.input_size,
-            f"out_{name}": axis.output_size,
-            f"x_{name}": taps.strides.spatial("x")[i],
-            f"y_{name}": taps.strides.spatial("y")[i],
-        }
-    first, second = taps.strides.w[:2]
-    by_input = operation.weight_by_input
-    ins, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
-    return numbers | {
-        "x_group": ins * taps.strides.x[1],
-        "x_n": taps.strides.x[0],
-        "x_c": taps.strides.x[1],
-        "y_n": taps.strides.y[0],
+    layer = Layer.of(operation)
+    return constant_sides(layer, taps.strides) | sized_sides(taps.axes, taps.strides, layer.channels[0])
+
+
+def constant_sides(layer: Layer, strides: Strides) -> dict[str, int]:
+    """Those that all sizes of a layer share."""
+    first, second = strides.w[:2]
+    by_input, (ins, outs) = layer.weight_by_input, layer.channels
+    (up_z, up_y, up_x), (down_z, down_y, down_x) = ([getattr(axis, rate) for axis in layer.axes] for rate in _RATES)
+    return {
+        **{"up_z": up_z, "up_y": up_y, "up_x": up_x},
+        **{"down_z": down_z, "down_y": down_y, "down_x": down_x},
         "w_group": (ins if by_input else outs) * first,
         "w_in": first if by_input else second,
         "w_out": second if by_input else first,
+    }
+
+
+def sized_sides(axes: tuple[BoundAxis, ...], strides: Strides, in_channels: int) -> dict[str, int]:
+    """Those that change with the sizes; input channels are those of a group."""
+    z, y, x = axes
+    (x_z, x_y, x_x), (y_z, y_y, y_x) = strides.spatial("x"), strides.spatial("y")
+    return {
+        **{"steps_z": z.step_count, "steps_y": y.step_count, "steps_x": x.step_count},
+        **{"in_z": z.input_size, "in_y": y.input_size, "in_x": x.input_size},
+        **{"out_z": z.output_size, "out_y": y.output_size, "out_x": x.output_size},
+        **{"x_z": x_z, "x_y": x_y, "x_x": x_x},
+        **{"y_z": y_z, "y_y": y_y, "y_x": y_x},
+        "x_group": in_channels * strides.x[1],
+        **{"x_n": strides.x[0], "x_c": strides.x[1], "y_n": strides.y[0]},
     }
 
 
