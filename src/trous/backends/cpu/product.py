@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from trous.backends.cpu.header import Kernel
 from trous.backends.cpu.narrow import summed_in
-from trous.backends.cpu.values import Accumulator, Int
+from trous.backends.cpu.values import BYTES, LINE, Accumulator, Int
 
 if TYPE_CHECKING:
     from trous.backends.cpu.gemm import Shape
 
 #: 64-bit words of a pair: where the weights of a tap lie in a panel, and how far its inputs in the window.
 PAIR = 2
+#: Steps by which weights that were packed before the call are asked for: they come from the memory, or a cache that all
+#: cores share, as fast as they are multiplied where positions are few.
+AHEAD = 32
 
 
 class Product:
@@ -77,6 +80,10 @@ class Product:
                 else:
                     broadcast, row_step = inputs.at(channel), pitch
                     along = weights.at(channel * shape.channels)
+                if shape.packed:
+                    ahead = (channel + AHEAD) * shape.channels
+                    for line in range(0, shape.channels, LINE // BYTES[shape.element]):
+                        weights.prefetch(ahead + line)
                 loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
                 for r, row in enumerate(tile):
                     scalar = fn.splat(broadcast[r * row_step], shape.lanes)
