@@ -28,6 +28,7 @@ _GENERATORS = (
     "header",
     "windows",
     "live",
+    "runs",
     "gemm",
     "staging",
     "strips",
