@@ -136,7 +136,7 @@ class _Channelwise:
         k, fn, most = self.k, self.fn, self.shape.positions
         # The last tile ends with the last step, and computes some again, unless the piece is shorter than a tile.
         last, count = fn.max(stop - most, start), fn.min(stop - start, most)
-        with self.blocks() as (block, masks), fn.loop(start, stop, most) as at, fn.loop(0, k.up_x) as beside:
+        with fn.loop(start, stop, most) as at, self.blocks() as (block, masks), fn.loop(0, k.up_x) as beside:
             self.tile(line, out, block, phase + beside, fn.min(at, last), count, masks)
 
     @contextmanager
@@ -202,15 +202,16 @@ class _Channelwise:
         zeros = replace(self.zeros, element=self.shape.element)
         with self.live.taps(phase * 2, phase * 2 + 2) as live:
             distance, ahead, panel = live[0], live[1], panels.at(live[2])
-            for row, origin, column in zip(tile, origins, columns, strict=True):
-                # One comparison of numbers without a sign: below zero is far above any size.
-                inside = Int(fn, fn.builder.icmp_unsigned("<", (column + ahead).value, k.in_x.value))
-                if self.shape.depthwise:
-                    source = fn.choose_array(inside, origin.at(distance), zeros)
-                    self.add_run(self.shape.run.single, [row], source, panel, masks)
-                    continue
-                with fn.when(inside):
-                    self.gather_tap([row], [origin.at(distance)], panel, block, masks)
+            with fn.when((columns[-1] + ahead >= 0) & (columns[0] + ahead < k.in_x)):
+                for row, origin, column in zip(tile, origins, columns, strict=True):
+                    # One comparison of numbers without a sign: below zero is far above any size.
+                    inside = Int(fn, fn.builder.icmp_unsigned("<", (column + ahead).value, k.in_x.value))
+                    if self.shape.depthwise:
+                        source = fn.choose_array(inside, origin.at(distance), zeros)
+                        self.add_run(self.shape.run.single, [row], source, panel, masks)
+                        continue
+                    with fn.when(inside):
+                        self.gather_tap([row], [origin.at(distance)], panel, block, masks)
 
     def origins(self, line: Array, block: Int, m: Int) -> list[Array]:
         """Where the inputs of a tile's steps begin, offsets of taps to come."""

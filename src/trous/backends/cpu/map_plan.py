@@ -24,8 +24,8 @@ from trous.plan.table import count
 
 #: Most bytes of staged inputs and sums together.
 STAGED = 3 << 18
-#: Cycles to transpose a vector or to copy it, and to begin a tile.
-TRANSPOSE, COPY, START = 6, 3, 20
+#: Cycles to transpose a vector or to copy it.
+TRANSPOSE, COPY = 6, 3
 #: Vectors of a block at most: two share what going from tap to tap costs.
 VECTORS = 2
 
@@ -81,7 +81,7 @@ class Frame:
         *outer, x = (axis.live for axis in self.taps.axes)
         rows_of = prod(len(axis.taps) for axis in outer)
         each = rows_of * run_plan.cycles(x, self.run, self.vectors, self.positions)
-        each += len(self.taps.phases) * (START + self.vectors * (self.positions + 1))
+        each += len(self.taps.phases) * (run_plan.START + self.vectors * (self.positions + 1))
         return {"multiplying": self.items * prod(self.tiles) * each, "copying": self.items * moved}
 
 
@@ -99,9 +99,8 @@ def _fits(found: Frame, element: str) -> bool:
 def _frame(operation: Operation, strides: Strides, element: str, target: Target, most: int) -> Frame:
     taps = Taps(operation, strides, fold=False, lanes=1)
     lanes = target.lanes(BYTES[element])
-    run, across, positions = run_plan.tile(
-        taps.axes[2].plan, ceil(operation.out_channels / lanes), target.registers, most
-    )
+    plans, vectors = tuple(axis.plan for axis in taps.axes), ceil(operation.out_channels / lanes)
+    run, across, positions = run_plan.tile(plans, vectors, target.registers, most)
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     tiles = (steps[0], steps[1], ceil(steps[2] / positions))
     steps[2] = tiles[2] * positions

@@ -120,8 +120,10 @@ def cycles(operation: Operation, strides: Strides, element: str, target: Target)
     whole, tiles = max(0, (last - first) // positions), ceil(steps[2] / positions)
     *outer, x = (axis.live for axis in taps.axes)
     entries, phases = sum(map(len, taps.entries)), len(taps.phases)
-    each = whole * (prod(len(axis.taps) for axis in outer) * run_plan.cycles(x, run, vectors, positions) + 20 * phases)
-    each += (tiles - whole) * (entries * positions * (vectors / 2 + RAGGED) + 20 * phases)
+    each = whole * (
+        prod(len(axis.taps) for axis in outer) * run_plan.cycles(x, run, vectors, positions) + run_plan.START * phases
+    )
+    each += (tiles - whole) * (entries * positions * (vectors / 2 + RAGGED) + run_plan.START * phases)
     return operation.batch * ceil(every / vectors) * steps[0] * steps[1] * each
 
 
@@ -134,16 +136,15 @@ def _inner(axis: BoundAxis) -> tuple[int, int]:
 
 def _tile(taps: Taps, vectors: int, registers: int, depthwise: bool) -> tuple[Run, int, int]:
     """Run, vectors and positions of a tile of few cycles, for so many vectors of channels."""
-    axis = taps.axes[2].plan
     if depthwise:
-        return run_plan.tile(axis, vectors, registers, registers // 5)
+        return run_plan.tile(tuple(axis.plan for axis in taps.axes), vectors, registers, registers // 5)
 
     def loads(width: int) -> float:
         """Of one tap and position: of inputs and weights, and what going from tap to tap takes the time of."""
         return ceil(vectors / width) * (width + (width + 6) / _positions(width, registers))
 
     best = min(range(1, registers // 5), key=loads)
-    return Run(1, 0, axis.down), best, _positions(best, registers)
+    return Run(1, 0, taps.axes[2].plan.down), best, _positions(best, registers)
 
 
 def _positions(vectors: int, registers: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 
 from trous.backends.cpu.runs import Run
 from trous.backends.cpu.tables import Entry
@@ -13,8 +13,10 @@ from trous.plan import AxisPlan
 
 #: Most taps of a run, steps of a tile, and multiply-adds in the code of one tile.
 TAPS, STEPS, CODE = 8, 8, 128
-#: Cycles of going from one run to the next.
-NEXT = 1.5
+#: Cycles of beginning a tile, of going from one run to the next, and from one column to the next.
+START, NEXT, COLUMN = 20, 1.5, 0.4
+#: How much more it costs where blocks do not come out even: some vectors are masked in all of them.
+UNEVEN = 1.25
 
 
 def gap(axis: AxisPlan) -> int:
@@ -28,9 +30,11 @@ def _rows(axis: AxisPlan) -> list[list[int]]:
 
 
 @lru_cache(maxsize=256)
-def tile(axis: AxisPlan, vectors: int, registers: int, most: int) -> tuple[Run, int, int]:
+def tile(axes: tuple[AxisPlan, ...], vectors: int, registers: int, most: int) -> tuple[Run, int, int]:
     """The run, vectors (`most` of them at most) and steps of the fewest cycles for each output, for so many vectors of
     channels."""
+    *outer, axis = axes
+    rows, starts = prod(len(plan.taps) for plan in outer), START * prod(plan.up for plan in axes)
     spacing = gap(axis)
     found: list[tuple[float, int, tuple[Run, int, int]]] = []
     for taps in range(1, TAPS + 1 if spacing else 2):
@@ -39,8 +43,8 @@ def tile(axis: AxisPlan, vectors: int, registers: int, most: int) -> tuple[Run, 
             steps = min((registers - 2 - width * taps) // width, STEPS)
             if steps < 1 or (taps > 1 and steps * width * taps > CODE):
                 continue
-            each = ceil(vectors / width) * cycles(axis, run, width, steps) / steps
-            found.append((each, taps, (run, width, steps)))
+            each = ceil(vectors / width) * (rows * cycles(axis, run, width, steps) + starts) / steps
+            found.append((each * (UNEVEN if vectors % width else 1), -width, (run, width, steps)))
     return min(found, key=lambda one: one[:2])[2]
 
 
@@ -55,8 +59,8 @@ def cycles(axis: AxisPlan, run: Run, vectors: int, steps: int) -> float:
 
 def _each(run: Run, vectors: int, steps: int) -> float:
     """Two multiply-adds and two loads in a cycle, and what going on to the next run takes."""
-    loads = len(run.columns(steps)) + run.taps
-    return vectors * max(run.taps * steps, loads) / 2 + NEXT
+    columns = len(run.columns(steps))
+    return vectors * max(run.taps * steps, columns + run.taps) / 2 + COLUMN * columns + NEXT
 
 
 def split(entries: Sequence[Entry], slots: Sequence[tuple[int, int, int, int]], run: Run) -> list[list[Entry]]:
