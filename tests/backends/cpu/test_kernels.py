@@ -102,6 +102,7 @@ FAMILIES = {
         "conv,n3,c64-64,x7x7,k3x3,p1,g64,last,bias",
         "conv,c60-60,x9x11,k7x9,p12,d4,g60,last",
         "conv,n2,c33-33,x5x6x7,k3x3x3,p2,d2,g33,last",
+        "conv,c40-40,x5x33,k1x11,p0x5,g40,bias",  # runs of taps, and a tap more
     ),
     "channelwise": (
         "conv,n2,c70-70,x19x20,k3x3,d2,p2,g70,last,bias",
@@ -116,6 +117,7 @@ FAMILIES = {
         "conv_transpose,c72-72,x80x50,k4x4,s2,p1,g72,last",  # as large, and of lines that are not whole
         "conv_transpose,n2,c20-20,x6x11,k2x3,s3x5,p1,g20,last,bias",  # phases without taps, or one step short
         "conv,c70-70,x40x400,k1x5,p0x300,d150,g70,last",  # every step is missed by some tap
+        "conv,c70-70,x40x330,k2x11,p0x5,g70,last,bias",  # runs of taps, and a tap more
     ),
 }
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import llvmlite.ir as ll
 
@@ -21,7 +21,8 @@ from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
 from trous.backends.cpu.live import LiveTaps
-from trous.backends.cpu.values import I1, Accumulator, Int
+from trous.backends.cpu.runs import Run
+from trous.backends.cpu.values import ELEMENTS, I1, Accumulator, Int
 from trous.backends.epilogue import NOTHING, Epilogue
 
 FIELDS = Fields(
@@ -33,7 +34,7 @@ FIELDS = Fields(
         *("x_group", "x_n", "x_c", "x_z", "x_y", "x_x", "y_n", "y_z", "y_y", "y_x", "w_group", "w_in", "w_out"),
     ),
     arrays=("x", "w", "bias", "residual", "y", "slots", "entries", "entry_at", "phase_list", "x_lanes", "w_lanes"),
-    scratch=("weights", "live", "live_at"),
+    scratch=("weights", "zeros", "live", "live_at"),
 )
 
 
@@ -47,6 +48,7 @@ class Shape:
     vectors: int
     depthwise: bool  #: one input channel for each output channel
     full: int  #: first vectors of every block whose lanes are all channels; the others are masked
+    run: Run  #: of depthwise layers
     streams: bool = False  #: large outputs are written past the caches
     checked: bool = False
     epilogue: Epilogue = NOTHING
@@ -55,7 +57,7 @@ class Shape:
     def name(self) -> str:
         flags = "".join("01"[flag] for flag in (self.depthwise, self.streams, self.checked))
         tile = f"{self.positions}x{self.vectors}x{self.lanes}"
-        return f"channelwise_{self.element}_{tile}_full{self.full}_{flags}{self.epilogue.word}"
+        return f"channelwise_{self.element}_{tile}_full{self.full}_{self.run.word}_{flags}{self.epilogue.word}"
 
 
 def build(shape: Shape) -> str:
@@ -72,14 +74,17 @@ class _Channelwise:
         self.entries, self.phase_list, self.x_lanes, self.w_lanes = (
             k.array(name, "int64") for name in ("entries", "phase_list", "x_lanes", "w_lanes")
         )
-        self.weights = k.part("weights", shape.element)
-        self.live = LiveTaps(k, k.phases, k.panel)
+        self.weights, self.zeros = k.part("weights", shape.element), k.part("zeros", shape.element)
+        self.live = LiveTaps(k, k.phases * 2, k.panel)
         self.width = shape.vectors * shape.lanes
         self.streamed = k.large.equals(1) & self.y.line_starts(0)
         self.finish = Finish(k, shape.epilogue, shape.element, shape.lanes)
 
     def build(self) -> str:
         k, fn = self.k, self.fn
+        zero = ll.Constant(ll.VectorType(ELEMENTS[self.shape.element], self.shape.lanes), None)
+        for v in range(self.shape.vectors):
+            self.zeros.set_vector(v * self.shape.lanes, zero)
         with fn.loop(0, k.blocks) as block:
             self.pack_weights(block)
         with fn.loop(k.begin, k.end) as item:
@@ -127,21 +132,12 @@ class _Channelwise:
                 panel.set_vector(v * shape.lanes, source.gather(0, lanes, mask))
 
     def row(self, line: Array, out: Array, phase: Int, start: Int, stop: Int) -> None:
-        """A piece of an output row, all phases of its steps: those that every tap finds inside in whole tiles, those
-        before and behind them in ragged ones."""
+        """A piece of an output row, all phases of its steps."""
         k, fn, most = self.k, self.fn, self.shape.positions
-        first = fn.max(fn.min(k.inner_first, stop), start)
-        last = fn.max(fn.min(k.inner_last, stop), first)
-        last = fn.choose(last - first >= most, last, first)
-        with fn.loop(0, 2) as side:
-            low, high = fn.choose(side.equals(0), start, last), fn.choose(side.equals(0), first, stop)
-            tiles = (high - low + (most - 1)) // most
-            count = (high - low + tiles - 1) // fn.max(tiles, 1)
-            with self.blocks() as (block, masks), fn.loop(low, high, count) as m, fn.loop(0, k.up_x) as beside:
-                self.ragged(line, out, block, phase + beside, m, fn.min(count, high - m), masks)
-        with self.blocks() as (block, masks), fn.loop(first, last, most) as m, fn.loop(0, k.up_x) as beside:
-            # The last tile ends with the last step, and computes some again.
-            self.whole(line, out, block, phase + beside, fn.min(m, last - most), masks)
+        # The last tile ends with the last step, and computes some again, unless the piece is shorter than a tile.
+        last, count = fn.max(stop - most, start), fn.min(stop - start, most)
+        with fn.loop(start, stop, most) as at, self.blocks() as (block, masks), fn.loop(0, k.up_x) as beside:
+            self.tile(line, out, block, phase + beside, fn.min(at, last), count, masks)
 
     @contextmanager
     def blocks(self) -> Iterator[tuple[Int, list[ll.Value | None]]]:
@@ -149,41 +145,73 @@ class _Channelwise:
         with self.fn.loop(0, self.k.blocks) as block:
             yield block, self.masks(block * self.width)
 
-    def whole(self, line: Array, out: Array, block: Int, phase: Int, m: Int, masks: list[ll.Value | None]) -> None:
-        """Steps that every tap finds inside."""
-        fn, shape = self.fn, self.shape
-        tile, panels, origins = self.sums(block, masks), self.panels(block), self.origins(line, block, m)
-        with self.live.taps(phase) as live:
-            distance, panel = live[0], panels.at(live[2])
-            self.add_tap(tile, [origin.at(distance) for origin in origins], panel, block, masks)
-        target = self.target(out, block, phase, m)
-        if not shape.streams:
-            self.store(tile, target, masks, self.finish.set_vector)
-            return
-        with fn.either(self.streamed) as (then, otherwise):
-            with then:
-                self.store(tile, target, masks, self.finish.stream)
-            with otherwise:
-                self.store(tile, target, masks, self.finish.set_vector)
-
-    def ragged(
+    def tile(
         self, line: Array, out: Array, block: Int, phase: Int, m: Int, count: Int, masks: list[ll.Value | None]
     ) -> None:
-        """Up to `count` steps, of which a tap finds some inside."""
-        k, fn = self.k, self.fn
+        """`count` steps of a phase; a short row computes some behind its end."""
+        k, fn, most = self.k, self.fn, self.shape.positions
         tile, panels, origins = self.sums(block, masks), self.panels(block), self.origins(line, block, m)
+        with fn.either((m >= k.inner_first) & (m + most <= k.inner_last)) as (then, otherwise):
+            with then:
+                self.whole(tile, origins, panels, block, phase, masks)
+            with otherwise:
+                self.ragged(tile, origins, panels, block, phase, m, masks)
+        column = m * k.up_x + self.phase_list[phase * 3 + 2]
+        target = out.at(column * k.y_x + block * self.width)
+        with fn.either((count >= most) & (column + k.up_x * (most - 1) < k.out_x)) as (then, otherwise):
+            with then:
+                if self.shape.streams:
+                    with fn.either(self.streamed) as (past, through):
+                        with past:
+                            self.store(tile, target, masks, self.finish.stream)
+                        with through:
+                            self.store(tile, target, masks, self.finish.set_vector)
+                else:
+                    self.store(tile, target, masks, self.finish.set_vector)
+            with otherwise:
+                for r, row in enumerate(tile):
+                    with fn.when((count > r) & (column + k.up_x * r < k.out_x)):
+                        self.store([row], target.at(k.up_x * k.y_x * r), masks, self.finish.set_vector)
+
+    def whole(
+        self, tile: list, origins: list[Array], panels: Array, block: Int, phase: Int, masks: list[ll.Value | None]
+    ) -> None:
+        """The taps of steps that each of them finds inside."""
+        shape = self.shape
+        if shape.depthwise:
+            for number, run in enumerate((shape.run, shape.run.single)):
+                with self.live.taps(phase * 2 + number, phase * 2 + number + 1, run.taps) as live:
+                    self.add_run(run, tile, origins[0].at(live[0]), panels.at(live[2]), masks)
+        else:
+            with self.live.taps(phase * 2, phase * 2 + 2) as live:
+                self.gather_tap(tile, [origin.at(live[0]) for origin in origins], panels.at(live[2]), block, masks)
+
+    def ragged(
+        self,
+        tile: list,
+        origins: list[Array],
+        panels: Array,
+        block: Int,
+        phase: Int,
+        m: Int,
+        masks: list[ll.Value | None],
+    ) -> None:
+        """The taps of steps that some of them finds outside, where they read zeros."""
+        k, fn = self.k, self.fn
         columns = [(m + r) * k.down_x for r in range(self.shape.positions)]
-        with self.live.taps(phase) as live:
+        zeros = replace(self.zeros, element=self.shape.element)
+        with self.live.taps(phase * 2, phase * 2 + 2) as live:
             distance, ahead, panel = live[0], live[1], panels.at(live[2])
-            for row, origin, column in zip(tile, origins, columns, strict=True):
-                # One comparison of numbers without a sign: below zero is far above any size.
-                inside = fn.builder.icmp_unsigned("<", (column + ahead).value, k.in_x.value)
-                with fn.when(Int(fn, inside)):
-                    self.add_tap([row], [origin.at(distance)], panel, block, masks)
-        target, column = self.target(out, block, phase, m), m * k.up_x + self.phase_list[phase * 3 + 2]
-        for r, row in enumerate(tile):
-            with fn.when((count > r) & (column + k.up_x * r < k.out_x)):
-                self.store([row], target.at(k.up_x * k.y_x * r), masks, self.finish.set_vector)
+            with fn.when((columns[-1] + ahead >= 0) & (columns[0] + ahead < k.in_x)):
+                for row, origin, column in zip(tile, origins, columns, strict=True):
+                    # One comparison of numbers without a sign: below zero is far above any size.
+                    inside = Int(fn, fn.builder.icmp_unsigned("<", (column + ahead).value, k.in_x.value))
+                    if self.shape.depthwise:
+                        source = fn.choose_array(inside, origin.at(distance), zeros)
+                        self.add_run(self.shape.run.single, [row], source, panel, masks)
+                        continue
+                    with fn.when(inside):
+                        self.gather_tap([row], [origin.at(distance)], panel, block, masks)
 
     def origins(self, line: Array, block: Int, m: Int) -> list[Array]:
         """Where the inputs of a tile's steps begin, offsets of taps to come."""
@@ -205,10 +233,6 @@ class _Channelwise:
         """The weights of a block."""
         return self.weights.at(block * self.k.entry_count * self.k.panel).anchored()
 
-    def target(self, out: Array, block: Int, phase: Int, m: Int) -> Array:
-        k = self.k
-        return out.at((m * k.up_x + self.phase_list[phase * 3 + 2]) * k.y_x + block * self.width)
-
     def store(self, tile: list, target: Array, masks: list[ll.Value | None], put: Callable[..., None]) -> None:
         k, lanes = self.k, self.shape.lanes
         for r, row in enumerate(tile):
@@ -222,15 +246,27 @@ class _Channelwise:
     def load(self, array: Array, index: Int, mask: ll.Value | None) -> ll.Value:
         return array.vector(index, self.shape.lanes) if mask is None else array.masked(index, mask)
 
-    def add_tap(self, tile: list, sources: list[Array], panel: Array, block: Int, masks: list[ll.Value | None]) -> None:
-        """Multiply the inputs at `sources`, one for each row of a tile, with a tap's weights."""
+    def add_run(self, run: Run, tile: list, source: Array, panel: Array, masks: list[ll.Value | None]) -> None:
+        """Multiply the inputs from `source` on, where the first step reads the first tap, with a run's weights."""
         k, fn, lanes = self.k, self.fn, self.shape.lanes
-        if self.shape.depthwise:
-            for v, mask in enumerate(masks):
-                weight = panel.vector(v * lanes, lanes)
-                for row, source in zip(tile, sources, strict=True):
-                    row[v].multiply_add(weight, self.load(source, fn.number(v * lanes), mask))
-            return
+        weights = [
+            [panel.vector(tap * self.width + v * lanes, lanes) for v in range(len(masks))] for tap in range(run.taps)
+        ]
+        line, at = source.anchored(), 0
+
+        def load(column: int) -> list[ll.Value]:
+            nonlocal line, at
+            if column > at:  # from one column to the next, which takes no register for each
+                line, at = line.at(k.x_x * (column - at)).anchored(), column
+            return [self.load(line, fn.number(v * lanes), mask) for v, mask in enumerate(masks)]
+
+        run.multiply(tile, weights, load)
+
+    def gather_tap(
+        self, tile: list, sources: list[Array], panel: Array, block: Int, masks: list[ll.Value | None]
+    ) -> None:
+        """Multiply the inputs of the lanes' groups at `sources`, one for each row of a tile, with a tap's weights."""
+        k, fn, lanes = self.k, self.fn, self.shape.lanes
         every = ll.Constant(ll.VectorType(I1, lanes), [1] * lanes)
         with fn.loop(0, k.per_group) as inner:
             for v, mask in enumerate(masks):

@@ -30,6 +30,7 @@ _GENERATORS = (
     "live",
     "packing",
     "product",
+    "runs",
     "gemm",
     "staging",
     "strips",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import llvmlite.ir as ll
@@ -297,6 +297,16 @@ class Function:
 
     def choose(self, condition: Int, yes: Any, no: Any) -> Int:
         return Int(self, self.builder.select(condition.value, self.number(yes).value, self.number(no).value))
+
+    def choose_array(self, condition: Int, yes: Array, no: Array) -> Array:
+        """One of two, by its address alone: a branch would be foreseen wrong."""
+        if yes.limits is None or no.limits is None:
+            return Array(self, self.builder.select(condition.value, yes.pointer(0), no.pointer(0)), yes.element)
+        base = self.builder.select(condition.value, yes.base, no.base)
+        edges = (yes.limits.low, no.limits.low), (yes.limits.high, no.limits.high)
+        low, high = (self.choose(condition, *pair) for pair in edges)
+        limits = replace(yes.limits, low=low, high=high)
+        return Array(self, base, yes.element, self.choose(condition, yes.offset, no.offset), limits)
 
     def min(self, a: Any, b: Any) -> Int:
         a, b = self.number(a), self.number(b)

@@ -15,10 +15,11 @@ SLOT, ENTRY, LIVE = 4, 2, 3
 
 
 class LiveTaps:
-    """The taps of every phase that find their row inside the input."""
+    """The taps of every list that find their row inside the input. A phase has two lists: runs of taps, and single
+    ones."""
 
-    def __init__(self, kernel: Kernel, phases: Int, panel: Int):
-        self.k, self.fn, self.phases, self.panel = kernel, kernel.fn, phases, panel
+    def __init__(self, kernel: Kernel, lists: Int, panel: Int):
+        self.k, self.fn, self.lists, self.panel = kernel, kernel.fn, lists, panel
         self.slots, self.entries, self.entry_at = (
             kernel.array(name, "int64") for name in ("slots", "entries", "entry_at")
         )
@@ -35,17 +36,17 @@ class LiveTaps:
             self.inner.set(now)
 
     @contextmanager
-    def taps(self, phase: Int) -> Iterator[Array]:
-        """Loop over a phase's live taps, as records."""
-        with self.fn.loop(self.start[phase], self.start[phase + 1]) as number:
+    def taps(self, first: Int, last: Int, step: int = 1) -> Iterator[Array]:
+        """Loop over the live taps of lists `first .. last-1`, as records; of every `step` the first."""
+        with self.fn.loop(self.start[first], self.start[last], step) as number:
             yield self.table.at(number * LIVE)
 
     def _list(self, z: Int, y: Int) -> None:
         k, fn = self.k, self.fn
         count = Variable(fn, 0)
-        with fn.loop(0, self.phases) as phase:
-            self.start[phase] = count.get()
-            with fn.loop(self.entry_at[phase], self.entry_at[phase + 1]) as number:
+        with fn.loop(0, self.lists) as own:
+            self.start[own] = count.get()
+            with fn.loop(self.entry_at[own], self.entry_at[own + 1]) as number:
                 entry = self.entries.at(number * ENTRY)
                 slot = self.slots.at(entry[0] * SLOT)
                 at_z, at_y = z + slot[0], y + slot[1]
@@ -53,4 +54,4 @@ class LiveTaps:
                     live = self.table.at(count.get() * LIVE)
                     live[0], live[1], live[2] = slot[3], slot[2], number * self.panel
                     count.set(count.get() + 1)
-        self.start[self.phases] = count.get()
+        self.start[self.lists] = count.get()

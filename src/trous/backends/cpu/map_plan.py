@@ -10,9 +10,10 @@ from math import ceil, prod
 
 import numpy as np
 
-from trous.backends.cpu import maps, rows, strip_plan
+from trous.backends.cpu import maps, rows, run_plan, strip_plan
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
+from trous.backends.cpu.runs import Run
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES
@@ -23,8 +24,10 @@ from trous.plan.table import count
 
 #: Most bytes of staged inputs and sums together.
 STAGED = 3 << 18
-#: Cycles to transpose a vector or to copy it, to begin a tile and to go from one tap to the next.
-TRANSPOSE, COPY, START, NEXT = 6, 3, 20, 1.5
+#: Cycles to transpose a vector or to copy it.
+TRANSPOSE, COPY = 6, 3
+#: Vectors of a block at most: two share what going from tap to tap costs.
+VECTORS = 2
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Frame:
     """How maps lie in the cache: positions along the axes of the inputs with their margins, and of the outputs."""
 
     taps: Taps
+    run: Run
     vectors: int
     positions: int  #: steps of a tile
     lanes: int
@@ -74,27 +78,36 @@ class Frame:
         sizes = [prod(size) for size in (operation.bound.input_size, operation.bound.output_size)]
         at_once, cycles = (1, COPY) if self.channels_last else (self.lanes, TRANSPOSE)
         moved = sum(ceil(size / at_once) * at_once for size in sizes) * self.vectors * cycles
-        entries = sum(map(len, self.taps.entries))
-        loads = self.vectors * (self.positions + 1)
-        each = entries * (loads / 2 + NEXT) + len(self.taps.phases) * (START + loads)
+        *outer, x = (axis.live for axis in self.taps.axes)
+        rows_of = prod(len(axis.taps) for axis in outer)
+        each = rows_of * run_plan.cycles(x, self.run, self.vectors, self.positions)
+        each += len(self.taps.phases) * (run_plan.START + self.vectors * (self.positions + 1))
         return {"multiplying": self.items * prod(self.tiles) * each, "copying": self.items * moved}
 
 
 @lru_cache(maxsize=256)
 def frame(operation: Operation, strides: Strides, element: str, target: Target) -> Frame:
+    """Of as many vectors as pay and fit the cache."""
+    found = _frame(operation, strides, element, target, VECTORS)
+    return found if _fits(found, element) else _frame(operation, strides, element, target, 1)
+
+
+def _fits(found: Frame, element: str) -> bool:
+    return (found.staged + found.sums) * BYTES[element] <= STAGED
+
+
+def _frame(operation: Operation, strides: Strides, element: str, target: Target, most: int) -> Frame:
     taps = Taps(operation, strides, fold=False, lanes=1)
     lanes = target.lanes(BYTES[element])
-    vectors = ceil(operation.out_channels / lanes)
-    # Two vectors share what a tap costs, unless one of them would often be empty.
-    across = 2 if vectors % 2 == 0 or vectors > 7 else 1
-    positions = min((target.registers - 2 - across) // across, 8)
+    plans, vectors = tuple(axis.plan for axis in taps.axes), ceil(operation.out_channels / lanes)
+    run, across, positions = run_plan.tile(plans, vectors, target.registers, most)
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     tiles = (steps[0], steps[1], ceil(steps[2] / positions))
     steps[2] = tiles[2] * positions
     ends = [(offsets[0], offsets[-1]) if offsets else (0, 0) for offsets in taps.offsets]
     down, up = ([getattr(axis.plan, rate) for axis in taps.axes] for rate in ("down", "up"))
     return Frame(
-        *(taps, across, positions, lanes, strides.x[1] == strides.y[1] == 1),
+        *(taps, run, across, positions, lanes, strides.x[1] == strides.y[1] == 1),
         low=tuple(low for low, _ in ends),
         size=tuple((n - 1) * d + high - low + 1 for n, d, (low, high) in zip(steps, down, ends, strict=True)),
         outputs=tuple(n * u for n, u in zip(steps, up, strict=True)),
@@ -113,7 +126,7 @@ def why_not(operation: Operation, strides: Strides, element: str, target: Target
     if not (spaced == (1, 1) or (strides.x[1] == strides.y[1] == 1 and None not in spaced)):
         return "maps have gaps in memory"
     found = frame(operation, strides, element, target)
-    if (found.staged + found.sums) * BYTES[element] > STAGED:
+    if not _fits(found, element):
         return "the maps of a block of channels do not fit the cache"
     if found.channels_last:
         in_place = rows.cycles(operation, strides, element, target)
@@ -142,7 +155,7 @@ def bind(
 ) -> tuple[maps.Shape, Bound]:
     found = frame(operation, strides, element, target)
     shape = maps.Shape(
-        *(element, found.lanes, found.positions, found.vectors, found.channels_last),
+        *(element, found.lanes, found.positions, found.vectors, found.run, found.channels_last),
         checked=checked,
         epilogue=epilogue.code,
     )
@@ -157,7 +170,6 @@ def bind(
         "outputs": prod(operation.bound.output_size),
         "tile_count": prod(found.tiles) * len(found.taps.phases),
         "entry_count": sum(map(len, found.taps.entries)),
-        "step": axis.down * found.width,
         "out_step": axis.up * found.width,
         "x_place": _spacing(operation.input_shape, strides.x) or 0,
         "y_c": strides.y[1],
@@ -198,21 +210,23 @@ def _tables(found: Frame) -> dict[str, np.ndarray]:
     entries: list[tuple[int, int]] = []
     ranges = []
     for of_phase in taps.entries:
-        first = len(entries)
-        for entry in of_phase:
-            offsets = zip(taps.slots[entry.slot], found.low, apart, strict=False)
-            entries.append((sum((offset - low) * step for offset, low, step in offsets) * width, entry.weight))
-        ranges.append((first, len(entries)))
+        ends = [len(entries)]
+        for own in run_plan.split(of_phase, taps.slots, found.run):
+            for entry in own:
+                offsets = zip(taps.slots[entry.slot], found.low, apart, strict=False)
+                entries.append((sum((offset - low) * step for offset, low, step in offsets) * width, entry.weight))
+            ends.append(len(entries))
+        ranges.append(ends)
     plans = [axis.plan for axis in taps.axes]
     steps = 1, 1, found.positions
     tiles = []
     for place in product(*map(range, found.tiles)):
         m = [at * each for at, each in zip(place, steps, strict=True)]
         source = sum(at * plan.down * step for at, plan, step in zip(m, plans, apart, strict=True))
-        for phase, (first, last) in zip(taps.phases, ranges, strict=True):
+        for phase, ends in zip(taps.phases, ranges, strict=True):
             where = zip(m, plans, phase, out_apart, strict=True)
             target = sum((at * plan.up + own) * step for at, plan, own, step in where)
-            tiles.append((source * width, target * width, first, last))
+            tiles.append((source * width, target * width, *ends))
     return {
         "tile_list": table(tiles, maps.TILE),
         "entry_list": table(entries, maps.ENTRY),

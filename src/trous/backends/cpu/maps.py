@@ -4,7 +4,8 @@ The maps of a block of channels are copied into a frame of zeros as wide as the 
 theirs; channels-first maps are transposed on the way. In between every tap finds an input everywhere: tiles of
 neighbouring steps are summed one after the other, and tables say where each begins, in the inputs and in the outputs.
 
-Roofline: a load for each multiply-add, and for channels-first maps 64 shuffles for 256 numbers on either side.
+Roofline: FMA rate where runs of taps share their inputs, else a load for each multiply-add; for channels-first maps 64
+shuffles for 256 numbers on either side.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ import llvmlite.ir as ll
 from trous.backends.cpu.activations import Finish
 from trous.backends.cpu.header import Fields, Kernel
 from trous.backends.cpu.ir import Array
+from trous.backends.cpu.runs import Run
 from trous.backends.cpu.values import ELEMENTS, Accumulator, Int
 from trous.backends.epilogue import NOTHING, Epilogue
 
-#: Records: tiles (places of their inputs and outputs, first entry and the one after the last), entries (distance of the
-#: input, place in the weight).
-TILE, ENTRY = 4, 2
+#: Records: tiles (places of their inputs and outputs, first entry, the one after the last run, the one after the last),
+#: entries (distance of the input, place in the weight).
+TILE, ENTRY = 5, 2
 
 FIELDS = Fields(
     numbers=(
-        *("batch", "channels", "inputs", "outputs", "tile_count", "entry_count", "step", "out_step"),
+        *("batch", "channels", "inputs", "outputs", "tile_count", "entry_count", "out_step"),
         *("w_group", "x_n", "x_c", "x_place", "y_n", "y_c", "y_place", "slope"),
     ),
     arrays=("x", "w", "bias", "residual", "y", "tile_list", "entry_list", "x_places", "y_places"),
@@ -41,6 +43,7 @@ class Shape:
     lanes: int
     positions: int  #: steps of a tile
     vectors: int
+    run: Run
     channels_last: bool = False  #: channels are neighbours in memory, so that nothing is transposed
     checked: bool = False
     epilogue: Epilogue = NOTHING
@@ -54,7 +57,7 @@ class Shape:
     def name(self) -> str:
         tile = f"{self.positions}x{self.vectors}x{self.lanes}"
         flags = "".join("01"[flag] for flag in (self.channels_last, self.checked))
-        return f"maps_{self.element}_{tile}_{flags}{self.epilogue.word}"
+        return f"maps_{self.element}_{tile}_{self.run.word}_{flags}{self.epilogue.word}"
 
 
 def build(shape: Shape) -> str:
@@ -154,14 +157,21 @@ class _Maps:
             bias = self.weights.vector(k.entry_count * shape.width + v * lanes, lanes)
             for row in sums:
                 row[v].set(bias)
-        origins = [self.staged.at(record[0] + k.step * r).anchored() for r in steps]
-        with fn.loop(record[2], record[3]) as entry:
-            distance, panel = self.entry_list[entry * ENTRY], self.weights.at(entry * shape.width)
-            for v in vectors:
-                weight = panel.vector(v * lanes, lanes)
-                for row, origin in zip(sums, origins, strict=True):
-                    row[v].multiply_add(weight, origin.vector(distance + v * lanes, lanes))
+        origin = self.staged.at(record[0]).anchored()
+        for number, run in enumerate((shape.run, shape.run.single)):
+            with fn.loop(record[2 + number], record[3 + number], run.taps) as entry:
+                self.add_run(run, sums, origin.at(self.entry_list[entry * ENTRY]), self.weights.at(entry * shape.width))
         for r, row in enumerate(sums):
             target = self.sums.at(record[1] + k.out_step * r)
             for v, accumulator in enumerate(row):
                 target.set_vector(v * lanes, accumulator.get())
+
+    def add_run(self, run: Run, sums: list, source: Array, panel: Array) -> None:
+        """Multiply the inputs from `source` on, where the first step reads the first tap, with a run's weights."""
+        lanes, width, vectors = self.shape.lanes, self.shape.width, range(self.shape.vectors)
+        weights = [[panel.vector(tap * width + v * lanes, lanes) for v in vectors] for tap in range(run.taps)]
+        run.multiply(
+            sums,
+            weights,
+            lambda column: [source.vector(self.fn.number(column * width + v * lanes), lanes) for v in vectors],
+        )

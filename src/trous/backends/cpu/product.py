@@ -82,8 +82,8 @@ class Product:
                     along = weights.at(channel * shape.channels)
                 if shape.packed:
                     ahead = (channel + AHEAD) * shape.channels
-                    for line in range(0, shape.channels, LINE // BYTES[shape.element]):
-                        weights.prefetch(ahead + line)
+                    for each in range(0, shape.channels, LINE // BYTES[shape.element]):
+                        weights.prefetch(ahead + each)
                 loaded = [along.vector(v * shape.lanes, shape.lanes) for v in range(vectors)]
                 for r, row in enumerate(tile):
                     scalar = fn.splat(broadcast[r * row_step], shape.lanes)

@@ -6,12 +6,13 @@ from math import ceil, prod
 
 import numpy as np
 
-from trous.backends.cpu import channelwise
+from trous.backends.cpu import channelwise, run_plan
 from trous.backends.cpu.activations import slope_bits
 from trous.backends.cpu.dense import STREAMED_BYTES
-from trous.backends.cpu.live import LIVE, SLOT
+from trous.backends.cpu.live import ENTRY, LIVE, SLOT
 from trous.backends.cpu.narrow import STORED
 from trous.backends.cpu.run import Bound, items_wanted, scratch_parts
+from trous.backends.cpu.runs import Run
 from trous.backends.cpu.tables import Strides, Taps, sides, table
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES, LINE
@@ -26,7 +27,7 @@ CHANNELS = 4
 #: Bytes of an input row that are walked before the next block of channels, and of all rows that taps read meanwhile.
 PIECE, NEAR_ROWS = 1 << 15, 1 << 19
 #: Cycles for a tap to ask whether it finds a step inside, where some do not.
-RAGGED = 4
+RAGGED = 1.5
 #: Items of work for each core, where there is enough of it.
 ITEMS = 4
 
@@ -48,15 +49,17 @@ def bind_channelwise(
     per_group, outs = (n // operation.groups for n in (operation.in_channels, operation.out_channels))
     taps = Taps(operation, strides, fold=False, lanes=outs)
     lanes, channels = target.lanes(BYTES[element]), operation.out_channels
-    vectors, positions = _tile(ceil(channels / lanes), target.registers)
+    depthwise = per_group == outs == 1
+    run, vectors, positions = _tile(taps, ceil(channels / lanes), target.registers, depthwise)
     width = vectors * lanes
     blocks = ceil(channels / width)
     shape = channelwise.Shape(
         *(element, lanes),
         positions=positions,
         vectors=vectors,
-        depthwise=per_group == outs == 1,
+        depthwise=depthwise,
         full=(channels - (blocks - 1) * width) // lanes,
+        run=run,
         streams=target.vector_bytes == LINE and element not in STORED,
         checked=checked,
         epilogue=epilogue.code,
@@ -67,7 +70,7 @@ def bind_channelwise(
         offsets = taps.offsets[i] or (0,)
         numbers |= {f"low_{name}": min(offsets), f"high_{name}": max(offsets)}
     inner_first, inner_last = _inner(taps.axes[2])
-    tables, lengths = _tap_tables(taps)
+    tables, lengths = _tap_tables(taps, run)
     apart = [step for n, step in zip(operation.output_shape, strides.y, strict=True) if n > 1 and step > 1]
     whole_lines = all(step % lanes == 0 for step in apart)
     numbers |= {
@@ -82,6 +85,7 @@ def bind_channelwise(
         "entry_count": int(tables["entry_at"][-1]),
         "slope": slope_bits(epilogue.slope),
     }
+    lengths["zeros"] = (width, BYTES[element])
     lengths["weights"] = (max(1, numbers["entry_count"]) * per_group * width * blocks, BYTES[element])
     scratch, places = scratch_parts(lengths)
     channel = np.arange(blocks * width)
@@ -110,14 +114,16 @@ def cycles(operation: Operation, strides: Strides, element: str, target: Target)
     """An estimate of the cycles that a depthwise layer takes on one core."""
     taps = Taps(operation, strides, fold=False, lanes=1)
     every = ceil(operation.out_channels / target.lanes(BYTES[element]))
-    vectors, positions = _tile(every, target.registers)
+    run, vectors, positions = _tile(taps, every, target.registers, True)
     steps = [ceil(axis.output_size / axis.plan.up) for axis in taps.axes]
     first, last = _inner(taps.axes[2])
-    inner = last - first if last - first >= positions else 0
-    whole, ragged = ceil(inner / positions), ceil((steps[2] - inner) / positions)
+    whole, tiles = max(0, (last - first) // positions), ceil(steps[2] / positions)
+    *outer, x = (axis.live for axis in taps.axes)
     entries, phases = sum(map(len, taps.entries)), len(taps.phases)
-    each = whole * (entries * (vectors * (positions + 1) / 2 + 1.5) + 20 * phases)
-    each += ragged * (entries * positions * (vectors / 2 + RAGGED) + 20 * phases)
+    each = whole * (
+        prod(len(axis.taps) for axis in outer) * run_plan.cycles(x, run, vectors, positions) + run_plan.START * phases
+    )
+    each += (tiles - whole) * (entries * positions * (vectors / 2 + RAGGED) + run_plan.START * phases)
     return operation.batch * ceil(every / vectors) * steps[0] * steps[1] * each
 
 
@@ -128,15 +134,17 @@ def _inner(axis: BoundAxis) -> tuple[int, int]:
     return first, min([own.stop for own in steps] + [axis.output_size // axis.plan.up])
 
 
-def _tile(vectors: int, registers: int) -> tuple[int, int]:
-    """Vectors and positions of a tile of few cycles, for so many vectors of channels."""
+def _tile(taps: Taps, vectors: int, registers: int, depthwise: bool) -> tuple[Run, int, int]:
+    """Run, vectors and positions of a tile of few cycles, for so many vectors of channels."""
+    if depthwise:
+        return run_plan.tile(tuple(axis.plan for axis in taps.axes), vectors, registers, registers // 5)
 
     def loads(width: int) -> float:
         """Of one tap and position: of inputs and weights, and what going from tap to tap takes the time of."""
         return ceil(vectors / width) * (width + (width + 6) / _positions(width, registers))
 
     best = min(range(1, registers // 5), key=loads)
-    return best, _positions(best, registers)
+    return Run(1, 0, taps.axes[2].plan.down), best, _positions(best, registers)
 
 
 def _positions(vectors: int, registers: int) -> int:
@@ -169,13 +177,14 @@ def _parts(taps: Taps, operation: Operation, positions: int, item: int) -> dict[
     }
 
 
-def _tap_tables(taps: Taps) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
+def _tap_tables(taps: Taps, run: Run) -> tuple[dict[str, np.ndarray], dict[str, tuple[int, int]]]:
     """Tables of slots, entries and phases, and the scratch in which live taps are listed."""
-    entries, starts = taps.entry_tables
+    lists = [own for entries in taps.entries for own in run_plan.split(entries, taps.slots, run)]
+    entries = table([(entry.slot, entry.weight) for own in lists for entry in own], ENTRY)
     tables = {
         "slots": table(taps.slots, SLOT),
         "entries": entries,
-        "entry_at": starts,
+        "entry_at": np.cumsum([0, *map(len, lists)], dtype=np.int64),
         "phase_list": table(taps.phases, 3),
     }
-    return tables, {"live": (len(entries) * LIVE + 1, 8), "live_at": (len(taps.phases) + 1, 8)}
+    return tables, {"live": (len(entries) * LIVE + 1, 8), "live_at": (len(lists) + 1, 8)}
