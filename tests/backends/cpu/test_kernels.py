@@ -99,9 +99,9 @@ FAMILIES = {
         "conv,c40-40,x30,k2,s5,pcausal,g40",  # inputs that no tap reads
         "conv_transpose,n2,c40-40,x4x5,k2x2,s3x3,p1,g40,bias",  # phases without taps, or one step short
         "conv_transpose,n16,c70-70,x9,k6,s3,p2,op1,g70",
-        "conv,n3,c64-64,x7x7,k3x3,p1,g64,last,bias",
-        "conv,c60-60,x9x11,k7x9,p12,d4,g60,last",
-        "conv,n2,c33-33,x5x6x7,k3x3x3,p2,d2,g33,last",
+        "conv,n3,c64-64,x7x7,k5x5,p2,g64,last,bias",
+        "conv,c60-60,x9x11,k7x9,p6x8,d2,g60,last",
+        "conv,n2,c33-33,x5x6x7,k3x5x5,p1x2x2,g33,last",
         "conv,c40-40,x5x33,k1x11,p0x5,g40,bias",  # runs of taps, and a tap more
     ),
     "channelwise": (

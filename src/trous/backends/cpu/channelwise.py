@@ -2,11 +2,11 @@
 
 All groups of a vector's lanes are computed at once: lane `c` multiplies the inputs of its own group. For the common
 depthwise case those are lane `c` of the input too, and loads are contiguous; otherwise they are gathered. The weights
-of one block of channels are copied to the cache, tap by tap. The steps of a tile share each vector of weights. Where
-some tap misses a step of a tile, each step asks each tap.
+of one block of channels are copied to the cache, tap by tap. The steps of a tile share each vector of weights, and in
+depthwise layers, through runs of taps, the inputs. Where some tap misses a step of a tile, each step asks each tap.
 
-Roofline: memory for few taps: input and output once, a large output past the caches, which would read it first. A tap
-costs a load for each multiply-add, so that many taps come to the rate at which the first-level cache is read.
+Roofline: memory for few taps: input and output once, a large output past the caches, which would read it first. Many
+taps come to the FMA rate, less what inputs take on their way from the second-level cache, gathered ones to less.
 """
 
 from __future__ import annotations
