@@ -28,6 +28,8 @@ NUMBERS = (
 )
 #: Vectors by which the weights asked for run ahead of those packed: rows lie too far apart for the processor to guess.
 AHEAD = 2
+#: Input channels by which they do where output channels lie side by side.
+AHEAD_LANES = 16
 
 
 def build(shape: Shape, fields: Fields) -> str:
@@ -65,7 +67,8 @@ class Packing:
         phases = k.phases * shape.interleaved
         begin, end = self.entry_at[chunk * phases], self.entry_at[chunk * phases + phases]
         if shape.weights == "lanes":
-            with fn.loop(0, count) as part, fn.loop(begin, end) as number, fn.loop(0, channels) as channel:
+            # Channel tiles innermost: they follow each other in memory, which has the next input channel far away.
+            with fn.loop(begin, end) as number, fn.loop(0, channels) as channel, fn.loop(0, count) as part:
                 panel = panels.at(part * k.panel + ((number - begin) * channels + channel) * shape.channels)
                 self.pack_vectors(
                     panel, source, self.entries.at(number * ENTRY), channel, (first + part) * shape.channels
@@ -104,7 +107,11 @@ class Packing:
             low, high = entry[2] - base - lane, fn.min(entry[3], k.out_channels) - base - lane
             place = channel * k.w_in + entry[1] + (base + lane) * k.w_lane
             some = fn.mask(fn.bits(low, high, lanes), lanes)
-            value = source.masked(place, some) if shape.weights == "lanes" else source.gather(place, k.w_lane, some)
+            if shape.weights == "lanes":
+                source.prefetch(place + AHEAD_LANES * k.w_in)
+                value = source.masked(place, some)
+            else:
+                value = source.gather(place, k.w_lane, some)
             panel.set_masked(lane, value, fn.mask(fn.number((1 << min(lanes, shape.channels - lane)) - 1), lanes))
 
     def note_columns(self, channels: Int, begin: Int, end: Int, chunk: Int) -> None:
