@@ -129,6 +129,21 @@ def test_what_a_frozen_weight_is() -> None:
     assert_identical(y, np.full((4, 7), 6, np.float32))
 
 
+def test_explain_knows_frozen_weights() -> None:
+    x, w = np.ones((1, 64, 8, 8), np.float32), np.ones((64, 64, 3, 3), np.float32)
+    plain, frozen = (trous.explain(trous.conv, x, weight, padding=1).kernel for weight in (w, trous.freeze(w)))
+    assert plain is not None and frozen is not None
+    assert (plain.family, frozen.family) == ("gemm", "gemm")
+    assert plain.kept["weights"] > w.nbytes / 64 > frozen.kept["weights"]
+    assert frozen.name != plain.name
+    assert frozen.facts.estimates[0].parts["packing"] < plain.facts.estimates[0].parts["packing"]
+    depthwise = np.ones((64, 1, 3, 3), np.float32)
+    same = [trous.explain(trous.conv, x, w, groups=64).kernel for w in (depthwise, trous.freeze(depthwise))]
+    assert same[0] == same[1]
+    halves = torch.ones(1, 8, 8, 8, dtype=torch.complex64)
+    assert trous.explain(trous.conv, halves, trous.freeze(torch.ones(8, 8, 3, 3, dtype=torch.complex64))).passes == 2
+
+
 def network() -> nn.Sequential:
     model = nn.Sequential(
         nn.Conv2d(16, 40, 3, padding=1), nn.BatchNorm2d(40), nn.ReLU(), nn.ConvTranspose2d(40, 20, 4, 2, 1)

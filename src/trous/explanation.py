@@ -16,6 +16,7 @@ from trous.backends.epilogue import NOTHING, Epilogue
 from trous.backends.facts import KernelFacts
 from trous.entry import Arguments, Array, check, describe
 from trous.errors import TrousError
+from trous.frozen import Frozen
 from trous.plan.cost import cost
 from trous.plan.table import columns, count
 from trous.problem import Problem
@@ -138,6 +139,9 @@ def _of_call(name: str, call: inspect.BoundArguments) -> Explanation:
     given = dict(call.arguments)
     x, w, bias, residual = (given.pop(name, None) for name in ("x", "w", "bias", "residual"))
     arrays = {"x": given.pop("input", x), "w": given.pop("weight", w), "bias": bias, "residual": residual}
+    frozen = isinstance(arrays["w"], Frozen)
+    if frozen:
+        arrays["w"] = arrays["w"].array
     x, w, bias, residual = (_array(name, a, arrays["x"]) for name, a in arrays.items())
     transposed = "transpose" in name
     if name[-1] == "d":
@@ -154,6 +158,7 @@ def _of_call(name: str, call: inspect.BoundArguments) -> Explanation:
         residual=None if residual is None else (*front, *strides(residual)),
         batched=checked.batched,
         device=None if device_name(x) in ("cpu", "meta") else x,
+        frozen=frozen,
     ).explain()
 
 
@@ -187,6 +192,7 @@ class _Case:
     residual: tuple[int, ...] | None = None
     batched: bool = True
     device: Any = None  #: a tensor that says on which it is, if not on the CPU
+    frozen: bool = False  #: the weight stays as it is
 
     def explain(self) -> Explanation:
         what, complex_ = self.operation, self.dtype in _PARTS
@@ -221,15 +227,15 @@ class _Case:
 
     def _kernel(self, backend: Any) -> KernelFacts | None:
         account = getattr(backend, "account", None)
-        what, x, w = self.operation, self.x, self.w
+        what, x, w, frozen = self.operation, self.x, self.w, self.frozen
         if account is None or 0 in what.output_shape:
             return None
         epilogue, residual, last = self.epilogue, self.residual, are_channels_adjacent(what.input_shape, x)
         if self.dtype in _PARTS:  # real and imaginary parts side by side in the batch, what follows outside
             what = replace(what, batch=2 * what.batch)
             x, w = dense_strides(what.input_shape, last), tuple(2 * step for step in w)
-            epilogue, residual = NOTHING, None
+            epilogue, residual, frozen = NOTHING, None, False
         last = last or (len(w) == 4 and are_channels_adjacent(what.weight_shape, w))
         y = dense_strides(what.output_shape, last)
-        found: KernelFacts = account(what, x, w, y, self._like.dtype, epilogue, residual)
+        found: KernelFacts = account(what, x, w, y, self._like.dtype, epilogue, residual, frozen)
         return found

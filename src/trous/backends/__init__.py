@@ -10,7 +10,8 @@ A back-end is a module with
 - `prepare(operation, strides of x, of w, of y, dtype, epilogue, strides of the residual)`, where it has one: `forward`
   as a function of the addresses of x, w, bias, residual and y, or None; and `prepare_packed` of the same arguments:
   what packs a weight once, and `forward` with what that leaves in the place of the weight, or None;
-- `account(...)` of the same arguments, where it has one: the kernel that `forward` takes, and why (`facts.py`).
+- `account(...)` of the same arguments and whether the weight was packed before, where it has one: the kernel that
+  `forward` takes, and why (`facts.py`).
 
 Arrays are NumPy's or torch's, batched, of the shapes that `Operation` states, with any strides. All arrays of a call
 are of one kind, dtype and device. Every element of the filled array is written.

@@ -174,16 +174,18 @@ def account(
     element: str,
     epilogue: Epilogue,
     residual: tuple[int, ...] | None,
+    packed: bool = False,
 ) -> KernelFacts:
-    """What `forward` takes for arrays of these strides, and why. Nothing is compiled."""
+    """What `forward` takes for arrays of these strides, and why; with `packed`, what `prepare_packed` does. Nothing is
+    compiled."""
     strides, target = Strides.within(operation, x, w, y), current()
     done = _in_the_same_pass(operation, strides, epilogue, residual)
     where = "in the same pass" if epilogue else ""
     if done != epilogue:
         where = "a pass of its own, since residual and output lie in memory differently"
         if element in STORED:
-            where, element = f"{where}; all arrays widened before", summed_in(element)
-    family, refusals, shape, bound = _choice(operation, strides, element, target, False, done)
+            where, element, packed = f"{where}; all arrays widened before", summed_in(element), False
+    family, refusals, shape, bound = _choice(operation, strides, element, target, False, done, packed)
     shapes = (shape for shape, _ in _layouts(operation, strides, done).values())
     return KernelFacts(
         family=_name(family.kernel),
@@ -216,7 +218,7 @@ def _choice(
     packed: bool = False,
 ) -> _Choice:
     family, refusals = _family(operation, strides, element, target)
-    before = {"packed": True} if packed else {}
+    before = {"packed": True} if packed and family.panels is not None else {}
     return _Choice(family, refusals, *family.bind(operation, strides, element, target, checked, epilogue, **before))
 
 
