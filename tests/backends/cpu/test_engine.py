@@ -13,6 +13,7 @@ import pytest
 from problems import assert_all_identical, definition, integers, operation, run
 from trous.backends import cpu
 from trous.backends.cpu import channelwise, correlate, engine, gemm, maps, overlap, stems, strips, target
+from trous.backends.cpu.runs import Run
 from trous.problem import Problem
 
 LAYERS = (
@@ -151,8 +152,8 @@ def test_compiling_is_quick(text: str, cache: Path, monkeypatch: pytest.MonkeyPa
         (strips, strips.Shape("float32", 16, 4, 2, 2, 1, (1, 2, 3), (1, 2, 3), "columns", 1)),
         (overlap, overlap.Shape("float32", 16, 9, 3, 3, 1, None, 1)),
         (stems, stems.Shape("float32", 16, 6, 4, True, 1, "columns", 2, True)),
-        (channelwise, channelwise.Shape("float32", 16, 4, 4, True, 4)),
-        (maps, maps.Shape("float32", 16, 8, 2)),
+        (channelwise, channelwise.Shape("float32", 16, 4, 4, True, 4, Run(3, 2, 1))),
+        (maps, maps.Shape("float32", 16, 8, 2, Run(3, 1, 2))),
         (correlate, correlate.Shape("float32", 16, 14, 2, "positions", "channels")),
     ],
     ids=lambda part: getattr(part, "name", part.__name__ if hasattr(part, "__name__") else None),

@@ -26,10 +26,10 @@ from trous.backends.cpu.values import I32, I64, LINE, POINTER, Int, Variable
 
 #: Places in the block of a job; what several threads write has a cache line of its own. Chunks left, chunks done,
 #: whether the caller sleeps and whether there is a job; what belongs to the job, its arrays last; the caller's lock and
-#: the functions of locks; of an OpenMP team the function that tells a thread's number.
+#: the functions of locks; of an OpenMP team the function that tells a thread's number; which of its jobs a block is at.
 LEFT, DONE, CALLER_SLEEPS, BUSY = 0, 8, 16, 24
 CHUNKS, ITEMS, KERNEL, HEADER, SCRATCH, SIZE, ARRAYS = range(32, 39)
-CALLER_LOCK, ACQUIRE, RELEASE, WHO = 48, 49, 50, 51
+CALLER_LOCK, ACQUIRE, RELEASE, WHO, SERIAL = 48, 49, 50, 51, 52
 JOB_LENGTH = 56
 #: Places in the block of a worker: whether it sleeps, its lock, its job and its number; the caller is number 0.
 SLEEPS, LOCK, JOB, NUMBER = 0, 1, 2, 3
@@ -59,6 +59,7 @@ def build_launch(name: str, has_pause: bool) -> str:
             code.run(kernel, header, scratch, arrays, fn.number(0), items)
         with free:
             code.exchange(job, DONE, 0)
+            code.write(job, SERIAL, code.read(job, SERIAL) + 1)
             code.set_up(job, kernel, header, scratch, size, items, chunks, arrays)
             with fn.loop(0, count) as i:
                 code.wake(job, code.read(workers + i * 8, 0), SLEEPS, LOCK)
@@ -86,6 +87,7 @@ def build_open(name: str) -> str:
     parallel, who, join, threads, kernel, header, scratch, size, items, chunks, *arrays = code.fn.arguments
     job = code.block(JOB_LENGTH)
     code.write(job, WHO, who)
+    code.write(job, SERIAL, code.fn.number(1))
     code.set_up(job, kernel, header, scratch, size, items, chunks, arrays)
     count = code.fn.builder.trunc(threads.value, I32)
     code.call(parallel, ll.VoidType(), [code.pointer(join), code.pointer(job), count, ll.Constant(I32, 0)])
@@ -127,16 +129,20 @@ class _Code:
         self.exchange(job, LEFT, chunks)
 
     def take_chunks(self, job: Int, thread: Int, done: Callable[[], None]) -> None:
-        """Work until no chunk is left; after each, `done`."""
+        """Work until no chunk is left; after each, `done`.
+
+        A worker that asks for the next chunk a little late may get one of the next job: it begins anew there.
+        """
         fn = self.fn
-        left, is_first = Variable(fn, self.add(job, LEFT, -1)), Variable(fn, 1)
+        left, begun = Variable(fn, self.add(job, LEFT, -1)), Variable(fn, 0)
         with fn.repeat(lambda: left.get() > 0):
             chunks, items = self.read(job, CHUNKS), self.read(job, ITEMS)
             begin, end = (items - self.remaining(items, number, chunks) for number in (left.get(), left.get() - 1))
             scratch = self.read(job, SCRATCH) + thread * self.read(job, SIZE)
-            with fn.when(is_first.get().differs(0)):
+            serial = self.read(job, SERIAL)
+            with fn.when(begun.get().differs(serial)):
                 self.write(scratch, 0, fn.number(NO_MARK))
-                is_first.set(0)
+                begun.set(serial)
             arrays = [self.read(job, ARRAYS + i) for i in range(POINTER_COUNT)]
             self.run(self.read(job, KERNEL), self.read(job, HEADER), scratch, arrays, begin, end)
             done()
