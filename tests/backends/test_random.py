@@ -40,8 +40,8 @@ ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")
 
 
 def numbered(problems: Iterable[Problem]) -> list[Any]:
-    """Problems and their numbers; from the five hundredth on they are slow, since each compiles code of its own."""
-    return [pytest.param(n, p, marks=[pytest.mark.slow] * (n >= 500)) for n, p in enumerate(problems)]
+    """Problems and their numbers; from the three hundredth on they are slow, since each compiles code of its own."""
+    return [pytest.param(n, p, marks=[pytest.mark.slow] * (n >= 300)) for n, p in enumerate(problems)]
 
 
 @pytest.fixture(autouse=True)

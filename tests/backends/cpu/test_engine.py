@@ -108,7 +108,7 @@ def test_a_new_size_or_batch_compiles_nothing(cache: Path, monkeypatch: pytest.M
         "conv,n{},c9-9,x{}x{},k3x3,p1,g9,last",
     )
     for kind in kinds:
-        for sizes in ((1, 2, 2), (1, 9, 30), (1, 3, 333)):  # small maps of a depthwise layer have code of their own
+        for sizes in ((1, 2, 2), (4, 2, 2), (1, 9, 30), (1, 3, 333)):  # small depthwise maps have code of their own
             all_correct(kind.format(*sizes))
     monkeypatch.setattr(engine, "compile_object", None)
     for kind in kinds:
