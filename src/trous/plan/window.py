@@ -67,6 +67,11 @@ def live_share(offsets: tuple[int, ...], down: int, size: int, steps: int, each:
     return found / (steps * len(offsets))
 
 
+def settled(offsets: tuple[int, ...], down: int) -> int:
+    """Steps of a tile from which on its stretches are what they are for every larger one: each overlaps the next."""
+    return (offsets[-1] - offsets[0]) // down if offsets else 0
+
+
 def overhang(offsets: tuple[int, ...], down: int, size: int, steps: int) -> int:
     """How many steps, at the end where they are more, miss the `size` inputs by their farthest offset.
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from trous.backends.cpu import gemm
 from trous.backends.cpu.run import items_wanted
 from trous.backends.cpu.values import BYTES
-from trous.plan.window import Stretches, live_share, overhang, stretches
+from trous.plan.window import Stretches, live_share, overhang, settled, stretches
 
 #: Bytes of packed weights, of a window and of sums that one thread keeps at hand; together they fit a second-level
 #: cache.
@@ -84,7 +84,7 @@ class Job:
     @cached_property
     def _reaches(self) -> list[int]:
         """Steps from which on stretches are what they are at every larger size."""
-        return [(offsets[-1] - offsets[0]) // down if offsets else 0 for down, offsets in self.axes]
+        return [settled(offsets, down) for down, offsets in self.axes]
 
     @cached_property
     def _widest(self) -> list[tuple[Stretches, ...]]:
