@@ -22,7 +22,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("autograd",),
     ("functional",),
     ("nn",),
-    ("explanation", "interpolation"),
+    ("explanation", "interpolation", "conventions", "solving"),
+    ("inspection",),
+    ("mirroring",),
+    ("drawing",),
     ("bench",),
     ("demo",),
     ("cli",),
@@ -31,7 +34,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 #: The package itself gathers the public names of everything below the applications.
-PACKAGE = LEVEL["interpolation"] + 0.5
+PACKAGE = LEVEL["drawing"] + 0.5
 
 
 def module_of(path: Path) -> str:
