@@ -1,0 +1,63 @@
+"""Pooling, interpolation and pixel shuffle as axis plans: which input each output reads, whatever its weight.
+
+An output of interpolation reads a window around `o*rate`, where `rate` is a fraction: written `down/up`, the windows
+repeat after `up` outputs, which is the form of every plan. Kernel indices number the taps of a phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor
+
+from trous.plan.axis import AxisPlan, Tap
+
+#: Inputs that a function which interpolates reaches to either side.
+SUPPORT = {"linear": 1, "cubic": 2}
+
+
+def nearest_axis(rate: Fraction, *, centred: bool = False) -> AxisPlan:
+    """Output `o` copies input `floor(o*rate)`, or with `centred` `floor((o + 1/2)*rate)` (torch's nearest-exact)."""
+    half = Fraction(1, 2) if centred else Fraction(0)
+    return _windows(rate, lambda o: range(floor((o + half) * rate), floor((o + half) * rate) + 1))
+
+
+def interpolated_axis(kind: str, rate: Fraction, *, corners: bool = False, antialias: bool = False) -> AxisPlan:
+    """Output `o` lies at `(o + 1/2)*rate - 1/2`, or at `o*rate` where corners are aligned, between the inputs.
+
+    Args:
+        kind: "linear" or "cubic". An output that lies on an input reads that one alone.
+        rate: inputs per output; with aligned corners `(inputs - 1)/(outputs - 1)`.
+        antialias: widen the function by the rate where that is above 1.
+    """
+    reach = SUPPORT[kind] * max(rate, Fraction(1)) if antialias else Fraction(SUPPORT[kind])
+
+    def window(o: int) -> range:
+        place = o * rate if corners else (o + Fraction(1, 2)) * rate - Fraction(1, 2)
+        if place.denominator == 1 and not (antialias and rate > 1):
+            return range(int(place), int(place) + 1)
+        return range(floor(place - reach) + 1, ceil(place + reach))
+
+    return _windows(rate, window)
+
+
+def adaptive_axis(inputs: int, outputs: int) -> AxisPlan:
+    """Output `o` pools the inputs from `floor(o*inputs/outputs)` to before `ceil((o + 1)*inputs/outputs)`."""
+    rate = Fraction(inputs, outputs)
+    return _windows(rate, lambda o: range(floor(o * rate), ceil((o + 1) * rate)))
+
+
+def shuffled_axis(factor: int) -> AxisPlan:
+    """Pixel shuffle: `factor` neighbouring outputs come from one position, each from channels of its own."""
+    return AxisPlan(factor, 1, tuple(Tap(phase, phase, 0) for phase in range(factor)), 0)
+
+
+def moved_axis(before: int, after: int = 0, step: int = 1) -> AxisPlan:
+    """Padding by `before` and `after` positions, cropping where negative; then every `step`-th position."""
+    return AxisPlan(1, step, (Tap(0, 0, -before),), before + after + step - 1)
+
+
+def _windows(rate: Fraction, window: Callable[[int], range]) -> AxisPlan:
+    up, down = rate.denominator, rate.numerator
+    taps = tuple(Tap(phase, k, i) for phase in range(up) for k, i in enumerate(window(phase)))
+    return AxisPlan(up, down, taps, 0)
