@@ -25,6 +25,7 @@ NAMES = [
     "explain",
     "freeze",
     "functional",
+    "inspect",
     "interpolation_kernel",
     "interpolation_spec",
     "nn",

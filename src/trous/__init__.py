@@ -2,7 +2,8 @@
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
-that stay as they are. `explain` says which code a call would run. Importing this needs NumPy and llvmlite; what needs
+that stay as they are. `explain` says which code a call would run, `inspect` what a network does to sizes, receptive
+fields and budgets. Importing this needs NumPy and llvmlite; what needs
 torch imports it when first asked for.
 """
 
@@ -21,6 +22,7 @@ from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
     from trous import nn
+    from trous.inspection import inspect
     from trous.nn import accelerate
 
 __version__ = "0.1.0.dev0"
@@ -36,19 +38,22 @@ __all__ = [
     "explain",
     "freeze",
     "functional",
+    "inspect",
     "interpolation_kernel",
     "interpolation_spec",
     "nn",
 ]
 
+#: Names that are fetched when first asked for, and from where; "" for modules. What runs layers does not need them.
+_LAZY = {"accelerate": "trous.nn", "inspect": "trous.inspection", "nn": ""}
 _NEEDS_TORCH = ("accelerate", "nn")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
+    if name not in _LAZY:
         raise AttributeError(f"module 'trous' has no attribute {name!r}")
-    nn = importlib.import_module("trous.nn")
-    return nn if name == "nn" else nn.accelerate
+    module = importlib.import_module(_LAZY[name] or f"trous.{name}")
+    return getattr(module, name) if _LAZY[name] else module
 
 
 def __dir__() -> list[str]:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import gcd, prod
+from math import prod
 
 import numpy as np
 
-from trous.inspection.values import NOTHING, Axis, Trail, Value, gathered
+from trous.inspection.values import NOTHING, Axis, Trail, Value, gathered, pattern
 from trous.plan import AxisPlan, Tap
 from trous.plan.bind import BoundAxis
 from trous.plan.border import source_indices
 from trous.plan.resample import moved_axis
-
-#: Positions after which the pattern of a field must have come back; what repeats later is as good as no pattern.
-LONGEST_PERIOD = 4096
 
 
 def taps(
@@ -34,15 +31,16 @@ def taps(
         low, high = trail.low, trail.high
         for dim, plan in axes.items():
             low, high = _read(low, high, dim, BoundAxis(plan, value.shape[dim], shape[dim]))
+        if trail.varies(axes):
+            trail = trail.settled()
+            along = trail.dim
+            trail = trail.followed(axes[along]) if along is not None and along in axes else trail.lost()
         if groups:
             low = _mixed(low, channel, groups, shape[channel], np.min)
             high = _mixed(high, channel, groups, shape[channel], np.max)
-            if trail.dim == channel:
+            if trail.varies([channel]):
                 trail = trail.lost(name)
-        trail = replace(trail, low=low, high=high)
-        if trail.dim is not None and trail.dim in axes:
-            trail = _followed(trail, axes[trail.dim])
-        trails[axis] = trail
+        trails[axis] = replace(trail, low=low, high=high)
     return Value(tuple(shape), trails, value.itemsize)
 
 
@@ -75,12 +73,13 @@ def joined(values: Sequence[Value], shape: Sequence[int]) -> Value:
         missing = rank - len(value.shape)
         trails = {}
         for axis, trail in value.trails.items():
+            arrays = [array.reshape((1,) * missing + array.shape) for array in (trail.low, trail.high)]
+            if trail.places is not None:
+                trail = replace(trail, places=trail.places.reshape((1,) * missing + trail.places.shape))
             if trail.dim is not None:
-                dim = trail.dim + missing
-                stretched = value.shape[trail.dim] == 1 < shape[dim]
-                trail = trail.lost() if stretched else replace(trail, dim=dim)
-            low, high = (array.reshape((1,) * missing + array.shape) for array in (trail.low, trail.high))
-            trails[axis] = replace(trail, low=low, high=high)
+                stretched = value.shape[trail.dim] == 1 < shape[trail.dim + missing]
+                trail = trail.lost() if stretched else replace(trail, dim=trail.dim + missing)
+            trails[axis] = replace(trail, low=arrays[0], high=arrays[1])
         aligned.append(trails)
     return Value(tuple(shape), gathered(aligned), max(value.itemsize for value in values))
 
@@ -96,9 +95,10 @@ def rearranged(value: Value, move: Callable[[np.ndarray], np.ndarray]) -> Value:
     for axis, trail in value.trails.items():
         low, high = (compact(move(_whole(array, value.shape))) for array in (trail.low, trail.high))
         trail = replace(trail, low=low, high=high)
-        if trail.dim is not None and not (value.shape[trail.dim] == 1 and shape == value.shape):
-            places = np.arange(value.shape[trail.dim]).reshape(_ones(len(value.shape), trail.dim, -1))
-            trail = _moved(trail, compact(move(_whole(places, value.shape))), shape)
+        if trail.field is not None and not (
+            trail.dim is not None and value.shape[trail.dim] == 1 and shape == value.shape
+        ):
+            trail = _moved(trail, compact(move(_whole(_places(trail, value.shape), value.shape))))
         trails[axis] = trail
     return Value(shape, trails, value.itemsize)
 
@@ -116,10 +116,12 @@ def concatenated(values: Sequence[Value], dim: int) -> Value:
             lows.append(_along(trail.low if trail else np.full(ones, NOTHING), dim, own))
             highs.append(_along(trail.high if trail else np.full(ones, -1), dim, own))
             if trail and trail.dim == dim:
-                trail = _followed(trail, moved_axis(start, size - start - own))
+                trail = trail.followed(moved_axis(start, size - start - own))
             if trail:
                 found.append(trail)
             start += own
+        if any(trail.places is not None for trail in found):
+            found = [trail.settled() for trail in found]
         if len(found) > 1 and any(trail.dim == dim for trail in found):
             found = [trail.lost() for trail in found]  # positions of several pieces make no one pattern
         low, high = _stacked(lows, dim), _stacked(highs, dim)
@@ -140,8 +142,9 @@ def written(base: Value, part: Value, move: Callable[[np.ndarray], np.ndarray]) 
         most = 2 * prod(part.shape) > prod(base.shape)
         trail = new if new and (most or not old) else old
         assert trail is not None
-        if trail is new and trail.dim is not None:
-            trail = _written(trail, places, base.shape)
+        if trail is new and trail.field is not None:
+            trail = trail.settled()
+            trail = _written(trail, places, base.shape) if trail.field is not None else trail
         for dim in range(len(base.shape)):
             low, high = _flattened(low, dim), _flattened(high, dim)
         trails[axis] = replace(trail, low=low, high=high)
@@ -153,7 +156,9 @@ def spread(value: Value, dims: Sequence[int], name: str) -> Value:
     trails = {}
     for axis, trail in value.trails.items():
         low, high = (f(a, axis=tuple(dims), keepdims=True) for f, a in ((np.min, trail.low), (np.max, trail.high)))
-        trails[axis] = replace(trail.through(name) if trail.dim in dims else trail, low=low, high=high)
+        if trail.varies(dims):
+            trail = _windowed(trail, dims) or trail.through(name)
+        trails[axis] = replace(trail, low=low, high=high)
     return replace(value, trails=trails)
 
 
@@ -162,7 +167,9 @@ def reduced(value: Value, dims: Sequence[int], name: str, *, keep: bool = False)
     trails = {}
     for axis, trail in value.trails.items():
         low, high = (f(a, axis=tuple(dims), keepdims=True) for f, a in ((np.min, trail.low), (np.max, trail.high)))
-        trails[axis] = replace(trail.lost(name) if trail.dim in dims else trail, low=low, high=high)
+        if trail.varies(dims):
+            trail = _windowed(trail, dims) or trail.lost(name)
+        trails[axis] = replace(trail, low=low, high=high)
     shape = tuple(1 if d in dims else n for d, n in enumerate(value.shape))
     kept = Value(shape, trails, value.itemsize)
     return kept if keep else rearranged(kept, lambda array: array.squeeze(tuple(dims)))
@@ -175,7 +182,7 @@ def accumulated(value: Value, dim: int, name: str, *, backwards: bool = False) -
     for axis, trail in value.trails.items():
         low, high = (turn(_along(array, dim, size)) for array in (trail.low, trail.high))
         low, high = np.minimum.accumulate(low, axis=dim), np.maximum.accumulate(high, axis=dim)
-        trail = trail.through(name) if trail.dim == dim else trail
+        trail = trail.through(name) if trail.varies([dim]) else trail
         trails[axis] = replace(trail, low=compact(turn(low)), high=compact(turn(high)))
     return replace(value, trails=trails)
 
@@ -201,13 +208,6 @@ def mixed(values: Sequence[Value], shape: Sequence[int], name: str) -> Value:
     return Value(tuple(shape), gathered(trails), max((value.itemsize for value in values), default=4))
 
 
-def _followed(trail: Trail, plan: AxisPlan) -> Trail:
-    """The trail with its field behind a layer; without one where its pattern would hardly ever come back."""
-    assert trail.field is not None
-    period = plan.up * trail.field.period // gcd(trail.field.period, plan.down)
-    return replace(trail, field=trail.field.through(plan)) if period <= LONGEST_PERIOD else trail.lost()
-
-
 def _read(low: np.ndarray, high: np.ndarray, dim: int, bound: BoundAxis) -> tuple[np.ndarray, np.ndarray]:
     """The first and last input of what the taps of each output read."""
     low, high = _along(low, dim, bound.input_size), _along(high, dim, bound.input_size)
@@ -231,18 +231,42 @@ def _mixed(array: np.ndarray, channel: int, groups: int, out: int, over: Callabl
     return _flattened(np.repeat(over(split, axis=channel + 1), out // groups, axis=channel), channel)
 
 
-def _moved(trail: Trail, places: np.ndarray, shape: tuple[int, ...]) -> Trail:
-    """The trail after its positions went to `places`, an array of positions as they lie now.
+def _places(trail: Trail, shape: Sequence[int]) -> np.ndarray:
+    """Which position each element holds."""
+    if trail.places is not None:
+        return trail.places
+    assert trail.dim is not None
+    return np.arange(shape[trail.dim]).reshape(_ones(len(shape), trail.dim, -1))
 
-    Where they lie along several dimensions the longest is taken for the axis, and what lies along the others is seen
-    together.
-    """
-    varying = [d for d, n in enumerate(places.shape) if n > 1 and (places != places.take([0], axis=d)).any()]
+
+def _moved(trail: Trail, places: np.ndarray) -> Trail:
+    """The trail after its positions went to `places`: along one dimension where they lie there one by one, evenly."""
+    for dim in range(places.ndim):
+        places = _flattened(places, dim)
+    varying = [d for d, n in enumerate(places.shape) if n > 1]
     if not varying:
         return trail.lost()
-    dim = max(varying, key=lambda d: shape[d])
-    plan = _pattern(np.moveaxis(places, dim, 0).reshape(shape[dim], -1))
-    return trail.lost() if plan is None else _followed(replace(trail, dim=dim), plan)
+    if len(varying) == 1:
+        plan = pattern(places.reshape(-1, 1))
+        if plan is not None and plan.up == 1:
+            return replace(trail, dim=varying[0], places=None).followed(plan)
+    return replace(trail, dim=None, places=places)
+
+
+def _windowed(trail: Trail, dims: Sequence[int]) -> Trail | None:
+    """The trail where all positions along `dims` are seen together and others lie outside of them, as windows do; None
+    where windows are not alike, or there is but one."""
+    if trail.places is None:
+        return None
+    first = trail.places.min(axis=tuple(dims), keepdims=True)
+    if first.size == 1:
+        return None
+    inside = [d for d in dims if trail.places.shape[d] > 1]
+    offsets = np.moveaxis(trail.places - first, inside, range(-len(inside), 0)).reshape(first.size, -1)
+    if (np.sort(offsets, axis=1) != np.sort(offsets[0])).any():
+        return None
+    taps = tuple(Tap(0, k, int(offset)) for k, offset in enumerate(sorted(set(offsets[0].tolist()))))
+    return replace(trail, places=first).followed(AxisPlan(1, 1, taps, 0))
 
 
 def _written(trail: Trail, places: np.ndarray, shape: tuple[int, ...]) -> Trail:
@@ -250,26 +274,12 @@ def _written(trail: Trail, places: np.ndarray, shape: tuple[int, ...]) -> Trail:
     assert trail.dim is not None
     if places.ndim != len(shape):
         return trail.lost()
-    lines = np.stack(
-        np.unravel_index(np.moveaxis(places, trail.dim, 0).reshape(places.shape[trail.dim], -1)[:, 0], shape)
-    )
+    line = np.moveaxis(places, trail.dim, 0).reshape(places.shape[trail.dim], -1)[:, 0]
+    lines = np.stack(np.unravel_index(line, shape))
     steps = lines[:, 1:] - lines[:, :-1]
     if steps.any(axis=1).tolist() != [d == trail.dim for d in range(len(shape))] or (steps[trail.dim] != 1).any():
         return trail.lost()
-    return _followed(trail, moved_axis(int(lines[trail.dim, 0])))
-
-
-def _pattern(rows: np.ndarray) -> AxisPlan | None:
-    """The plan by which position `p` reads the positions `rows[p]`, if there is one: the pattern that comes back."""
-    count = len(rows)
-    for up in range(1, min(count // 2, LONGEST_PERIOD) + 1):
-        steps = rows[up:] - rows[:-up]
-        down = int(steps.flat[0])
-        if down > 0 and (steps == down).all():
-            offsets = [sorted(set(rows[phase].tolist())) for phase in range(up)]
-            taps = [Tap(r, k, int(i)) for r, each in enumerate(offsets) for k, i in enumerate(each)]
-            return AxisPlan(up, down, tuple(taps), 0)
-    return None
+    return trail.followed(moved_axis(int(lines[trail.dim, 0])))
 
 
 def _ones(rank: int, dim: int, size: int) -> tuple[int, ...]:

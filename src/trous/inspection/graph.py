@@ -32,6 +32,10 @@ class Node:
     weight: Callable[[], Any] | None = None
     view: bool = False
     """Whether the outputs share the memory of an input."""
+    moves: bool = False
+    """Whether elements only go to other places."""
+    module: bool = False
+    """Whether a layer of the model does it, rather than a function called in between."""
     warnings: list[str] = field(default_factory=list)
 
 

@@ -245,7 +245,7 @@ def _stack(call: Call) -> list[Value]:
 @operator("expand", "flip", "roll", "repeat", "unfold", "diagonal", "as_strided", "movedim", "swapaxes", "tile")
 @operator("split", "split_with_sizes", "unbind", "chunk", "native_channel_shuffle", "channel_shuffle", "_reshape_alias")
 @operator("numpy_T", "adjoint", "view_as_real", "view_as_complex", "_reshape_copy", "narrow", "tensor_split", "rot90")
-def moved(call: Call) -> list[Value]:
+def rearranging(call: Call) -> list[Value]:
     """Whatever copies elements or looks at them in another way: done by torch itself to arrays of positions."""
     return [flow.rearranged(call.first, move) for move in moves(call)]
 
@@ -384,16 +384,18 @@ def attention(call: Call) -> list[Value]:
         return everything(call)
     rows = flow.reduced(query, [rank - 1], call.layer, keep=True)
     seen = [flow.reduced(each, [rank - 2, rank - 1], call.layer, keep=True) for each in (key, value)]
-    call.multiplications = prod(query.shape) * key.shape[-2] + prod(call.shape) * key.shape[-2]
+    call.multiplications = (prod(query.shape) + prod(call.shape)) * key.shape[-2]
+    if "multi_head" in call.name:  # projects its arguments and its result as well
+        call.multiplications += (2 * prod(query.shape) + prod(key.shape) + prod(value.shape)) * query.shape[-1]
     return [flow.joined([rows, *seen], call.shape)] + [flow.mixed([], s, call.layer) for s in call.shapes[1:]]
 
 
 #: Elementwise, and not tagged so.
 ELEMENTWISE = frozenset(
-    """_conj _prelu_kernel _to_copy addcdiv addcmul alias alpha_dropout angle celu clone complex contiguous detach dropout
-    elu feature_dropout hardshrink hardswish hardtanh imag isnan lerp lift_fresh log_sigmoid_forward masked_fill nan_to_num
-    native_dropout polar positive prelu real relu6 resolve_conj rrelu_with_noise selu softplus softshrink square
-    threshold to view_copy""".split()  # noqa: SIM905 - a list of words
+    """_conj _prelu_kernel _to_copy addcdiv addcmul alias alpha_dropout angle celu clone complex contiguous
+    detach dropout elu feature_dropout hardshrink hardswish hardtanh imag isnan lerp lift_fresh
+    log_sigmoid_forward masked_fill nan_to_num native_dropout polar positive prelu real relu6 resolve_conj
+    rrelu_with_noise selu softplus softshrink square threshold to view_copy""".split()  # noqa: SIM905 - a list of words
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import _VF, Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode, UnsupportedFakeTensorException
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, UnsupportedFakeTensorException
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -24,7 +24,16 @@ from trous.errors import TrousError
 from trous.inspection import flow
 from trous.inspection.graph import Graph, Node, depends
 from trous.inspection.mending import Mismatch, mend
-from trous.inspection.torch_ops import ELEMENTWISE, OPERATORS, Call, attention, elementwise, everything, moves
+from trous.inspection.torch_ops import (
+    ELEMENTWISE,
+    OPERATORS,
+    Call,
+    attention,
+    elementwise,
+    everything,
+    moves,
+    rearranging,
+)
 from trous.inspection.values import Axis, Value, network_input
 
 
@@ -59,7 +68,7 @@ def _run(model: nn.Module, inputs: list[Tensor], dims: Sequence[Sequence[int]]) 
     for name, parameter in model.named_parameters():
         if id(parameter) not in seen:
             seen.add(id(parameter))
-            layer = name.rpartition(".")[0]
+            layer = name.partition(".parametrizations")[0] if ".parametrizations." in name else name.rpartition(".")[0]
             graph.parameters[layer] = graph.parameters.get(layer, 0) + parameter.numel()
             graph.parameter_bytes += parameter.numel() * parameter.element_size()
     with recorder.following(model), recorder:
@@ -107,6 +116,8 @@ class Recorder(TorchDispatchMode):
         """Know at every operator which module calls it; recurrent layers are written down as one operator."""
         handles = []
         for name, module in model.named_modules():
+            if "parametrizations" in name.split("."):
+                continue
 
             def enter(module: nn.Module, args: Any, name: str = name) -> None:
                 self.calls += 1
@@ -196,7 +207,7 @@ class Recorder(TorchDispatchMode):
             unknown = known is everything and name not in _DATA_DEPENDENT
             if unknown:
                 warnings.append(f"{name} is taken to mix all that goes in")
-            self._write(name, values, results, made, call, looks, warnings)
+            self._write(name, values, results, made, call, looks or written, warnings)
             if looks:
                 for y, move in zip(results, moves(call) if name != "detach" else [_same] * len(results), strict=True):
                     self.views[y] = (call.tensors[0], move)
@@ -218,22 +229,34 @@ class Recorder(TorchDispatchMode):
     ) -> None:
         for tensor, value in zip(tensors, values, strict=True):
             self.values[tensor] = Value(value.shape, value.trails, tensor.element_size())
-        path, module, number = self.stack[-1] if self.stack else ("", None, 0)
-        if module is None or next(module.children(), None) is not None:
-            self.calls += 1
-            number, layer, kind = self.calls, f"{path}.{kind}".lstrip("."), kind.removeprefix("trous::")
-        else:
-            layer, kind = path, type(module).__name__
         outputs = tuple(self.values[tensor] for tensor in tensors)
-        node = Node(layer, kind, number, tuple(inputs), outputs, products, products, view=view, warnings=list(warnings))
+        path, module, number = self.stack[-1] if self.stack else ("", None, 0)
+        leaf = bool(path) and _is_leaf(module)
+        if leaf:
+            layer, kind = path, type(module).__name__.removeprefix("Parametrized")
+        else:  # a function, which is a layer of its own
+            self.calls += 1
+            kind = _READABLE.get(kind, kind)
+            number, layer = self.calls, f"{path}.{kind}".lstrip(".")
+        node = Node(layer, kind, number, tuple(inputs), outputs, products, products, view=view, module=leaf)
+        node.warnings += warnings
         if call is not None:
             node.multiplications = call.cost.multiplications if call.cost else call.multiplications
             node.nominal = call.cost.nominal if call.cost else call.multiplications
+            node.moves = OPERATORS.get(call.name) is rearranging
             node.spec, node.bound, node.channels = call.spec, call.bound, call.channels
-            weight = call.arguments.get("weight", call.arguments.get("w"))
-            if call.bound is not None and isinstance(weight, Tensor) and not depends([self.value(weight)]):
-                node.weight = lambda: weight.detach().double().cpu().numpy()
+            if call.cost is not None:
+                node.weight = self._weight(call, module if leaf else None)
         self.graph.nodes.append(node)
+
+    def _weight(self, call: Call, module: nn.Module | None) -> Any:
+        """How to fetch the weight once the run is over; None where it was computed on the way and has no data."""
+        weight = call.arguments.get("weight", call.arguments.get("w"))
+        if isinstance(getattr(module, "weight", None), Tensor):
+            return lambda: module.weight.detach().double().cpu().numpy()  # type: ignore[union-attr, operator]
+        if isinstance(weight, Tensor) and not isinstance(weight, FakeTensor):
+            return lambda: weight.detach().double().cpu().numpy()
+        return None
 
     def _write_through(self, tensor: Tensor) -> None:
         """What was written into a view stands in the tensor that it looks at."""
@@ -244,8 +267,11 @@ class Recorder(TorchDispatchMode):
 
     def _layer(self, name: str) -> str:
         path, module, _ = self.stack[-1] if self.stack else ("", None, 0)
-        leaf = module is not None and next(module.children(), None) is None
-        return f"{path or type(module).__name__} ({type(module).__name__})" if leaf else f"{path}.{name}".lstrip(".")
+        return (
+            f"{path} ({type(module).__name__})"
+            if path and _is_leaf(module)
+            else f"{path}.{_READABLE.get(name, name)}".lstrip(".")
+        )
 
     def _made_to_fit(self, func: Any, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """Where arrays of different sizes meet: crop them to the smallest, so that the rest is seen too, and say so."""
@@ -265,6 +291,20 @@ class Recorder(TorchDispatchMode):
         return args, kwargs, _named(func, args, kwargs), [warning]
 
 
+#: Names of operators as functions are called.
+_READABLE = {
+    "trous::run": "conv",
+    "trous::run_finished": "conv",
+    "constant_pad_nd": "pad",
+    "max_pool2d_with_indices": "max_pool2d",
+    "max_pool3d_with_indices": "max_pool3d",
+    "_adaptive_avg_pool2d": "adaptive_avg_pool2d",
+    "_adaptive_avg_pool3d": "adaptive_avg_pool3d",
+    "_softmax": "softmax",
+    "_native_multi_head_attention": "attention",
+    "_scaled_dot_product_flash_attention_for_cpu": "attention",
+}
+
 #: Where the inputs that are read depend on values.
 _DATA_DEPENDENT = frozenset(
     """embedding gather grid_sampler_2d grid_sampler_3d index index_add index_put index_select max_unpool2d max_unpool3d
@@ -280,6 +320,11 @@ def _operator(func: Any, call: Call) -> Any:
     if "attention" in call.name:
         return attention
     return everything
+
+
+def _is_leaf(module: nn.Module | None) -> bool:
+    """Whether a module is one layer: nothing inside but what computes its weights."""
+    return module is not None and all(name == "parametrizations" for name, _ in module.named_children())
 
 
 def _same(array: np.ndarray) -> np.ndarray:

@@ -14,12 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
 import numpy as np
 
+from trous.plan import AxisPlan, Tap
 from trous.plan.field import INPUT, Field
+
+#: Positions after which the pattern of a field must have come back; what repeats later is as good as no pattern.
+LONGEST_PERIOD = 4096
 
 #: `low` where nothing is read; `high` is then -1.
 NOTHING = 2**62
@@ -36,8 +40,9 @@ class Axis(NamedTuple):
 class Trail:
     """How a value depends on one axis of the input; see the module.
 
-    `dim` is None where positions of the input no longer lie along one dimension, `field` also where the pattern has no
-    period of its own: positions then see what `low` and `high` say, at these sizes.
+    Position `p` of `field` lies at index `p` of dimension `dim`. Where a reshape has scattered the positions, `dim` is
+    None and `places` says which position each element holds, an array that broadcasts to the value's shape; later ones
+    may bring them together again. Without a field, elements depend on what `low` and `high` say, at these sizes.
     """
 
     dim: int | None
@@ -45,14 +50,36 @@ class Trail:
     everywhere: frozenset[str]
     low: np.ndarray
     high: np.ndarray
+    places: np.ndarray | None = None
 
     def lost(self, *everywhere: str) -> Trail:
         """The same inputs, but no longer position by position; `everywhere` names a layer that mixes all of them."""
-        return replace(self, dim=None, field=None, everywhere=self.everywhere.union(everywhere))
+        return replace(self, dim=None, field=None, places=None, everywhere=self.everywhere.union(everywhere))
 
     def through(self, reason: str) -> Trail:
         """Position by position as before, and all of the axis besides."""
         return replace(self, everywhere=self.everywhere | {reason})
+
+    def varies(self, dims: Iterable[int]) -> bool:
+        """Whether positions differ along one of the dimensions."""
+        return any(self.dim == d or (self.places is not None and self.places.shape[d] > 1) for d in dims)
+
+    def followed(self, plan: AxisPlan) -> Trail:
+        """The trail with its field behind a layer; without one where its pattern would hardly ever come back."""
+        assert self.field is not None
+        period = plan.up * self.field.period // gcd(self.field.period, plan.down)
+        return replace(self, field=self.field.through(plan)) if period <= LONGEST_PERIOD else self.lost()
+
+    def settled(self) -> Trail:
+        """The trail with scattered positions taken together along the longest of their dimensions, if they can be."""
+        if self.places is None:
+            return self
+        dims = [d for d, n in enumerate(self.places.shape) if n > 1]
+        if not dims:
+            return self.lost()
+        dim = max(dims, key=self.places.shape.__getitem__)
+        plan = pattern(np.moveaxis(self.places, dim, 0).reshape(self.places.shape[dim], -1))
+        return self.lost() if plan is None else replace(self, dim=dim, places=None).followed(plan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +118,34 @@ def united(first: Trail, second: Trail) -> Trail:
     both = Trail(None, None, first.everywhere | second.everywhere, low, high)
     if first.field is None or second.field is None:
         local = first if second.field is None else second
-        return replace(both, dim=local.dim, field=local.field)
-    if first.dim != second.dim or first.field.jump != second.field.jump:
+        return replace(both, dim=local.dim, field=local.field, places=local.places)
+    if not _alike(first, second):
+        first, second = first.settled(), second.settled()
+    if first.field is None or second.field is None or not _alike(first, second):
         return both
-    return replace(both, dim=first.dim, field=first.field.joined(second.field))
+    return replace(both, dim=first.dim, field=first.field.joined(second.field), places=first.places)
+
+
+def _alike(first: Trail, second: Trail) -> bool:
+    """Whether the positions of both lie in the same places and move at one rate."""
+    if first.field is None or second.field is None or first.field.jump != second.field.jump:
+        return False
+    if first.places is None or second.places is None:
+        return first.places is second.places and first.dim == second.dim
+    return first.places.shape == second.places.shape and bool((first.places == second.places).all())
+
+
+def pattern(rows: np.ndarray) -> AxisPlan | None:
+    """The plan by which index `p` reads the positions `rows[p]`, if there is one: a pattern that comes back."""
+    count = len(rows)
+    for up in range(1, min(count // 2, LONGEST_PERIOD) + 1):
+        steps = rows[up:] - rows[:-up]
+        down = int(steps.flat[0])
+        if down > 0 and (steps == down).all():
+            offsets = [sorted(set(rows[phase].tolist())) for phase in range(up)]
+            taps = [Tap(r, k, int(i)) for r, each in enumerate(offsets) for k, i in enumerate(each)]
+            return AxisPlan(up, down, tuple(taps), 0)
+    return None
 
 
 def gathered(trails: Iterable[dict[Axis, Trail]]) -> dict[Axis, Trail]:

@@ -75,6 +75,18 @@ class BoundAxis:
         """The taps that do any work at these sizes."""
         return self.live.taps
 
+    @property
+    def unread(self) -> tuple[int, int, int]:
+        """Inputs that no output reads: those before the first that is read, those between, those behind the last."""
+        seen = bytearray(self.input_size)
+        for tap in self.live_taps:
+            _, inputs = self.slices(tap)
+            seen[inputs] = b"\1" * len(range(*inputs.indices(self.input_size)))
+        before, behind = seen.find(1), self.input_size - 1 - seen.rfind(1)
+        if before < 0:
+            return 0, 0, self.input_size
+        return before, seen.count(0) - before - behind, behind
+
     @cached_property
     def multiplications(self) -> int:
         """Multiplications really executed along this axis: taps that land inside, counted."""
