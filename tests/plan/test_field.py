@@ -25,9 +25,7 @@ def read(axes: list[AxisPlan], position: int) -> set[int]:
     """The inputs of the first layer that a position behind the last one reads, tap by tap."""
     positions = {position}
     for axis in reversed(axes):
-        positions = {
-            axis.down * (o // axis.up) + tap.offset for o in positions for tap in axis.by_phase[o % axis.up]
-        }
+        positions = {axis.down * (o // axis.up) + tap.offset for o in positions for tap in axis.by_phase[o % axis.up]}
     return positions
 
 
@@ -98,6 +96,10 @@ def test_jump_offset_and_shift() -> None:
     assert resnet.shift == Fraction(-3, 2)
     aligned = stacked([conv_axis(4, 2, 1, 1, 1), transposed_axis(4, 2, 1, 0, 0, 1)])
     assert (aligned.jump, aligned.shift) == (1, 0)
+    assert aligned.misplaced(16, 16) == 0
+    assert resnet.misplaced(224, 56) == Fraction(-3, 2)
+    assert stacked([conv_axis(3, 1, 0, 0, 1)]).misplaced(10, 8) == 0
+    assert stacked([conv_axis(3, 1, 2, 0, 1)]).misplaced(10, 10) == -1
     causal = stacked([conv_axis(2, 1, 2**n, 0, 2**n) for n in range(10)])
     assert (causal.size, causal.start, causal.center) == (1024, -1023, Fraction(-1023, 2))
 

@@ -10,6 +10,7 @@ import trous
 from trous.cli.bench import bench
 from trous.cli.demo import demo
 from trous.cli.explain import explain
+from trous.cli.inspect import inspect
 from trous.cli.plan import plan
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.command()(demo)
 app.command()(explain)
+app.command()(inspect)
 app.command()(plan)
 
 
@@ -44,5 +46,6 @@ def _trous(
       trous demo                        a photograph enlarged, filtered, timed; writes demo.html
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
+      trous inspect mynet:UNet -i 1,3,256,256
       trous bench                       every layer of a list, beside the other libraries
     """

@@ -73,15 +73,20 @@ def gridding(fields: list[Field]) -> Iterator[str]:
         yield f"gridding: {100 * prod(shares):.3g} % of the {size} field is seen"
 
 
-def shift(trails: list[Trail]) -> Iterator[str]:
-    """Of what leaves the network: positions that lie elsewhere than in the input. Causal axes are meant to."""
-    for number, trail in enumerate(trails):
-        field = trail.field
-        if field is None or causal(field) or abs(field.shift) < max(Fraction(1, 2), field.jump / 2):
+def shift(trails: list[Trail], sizes: list[tuple[int, int]]) -> Iterator[str]:
+    """Of what leaves the network: outputs that look elsewhere than where they lie, both grids laid middle on middle.
+
+    `sizes` are those of input and output. Half an output is within rounding; causal axes are meant to look back.
+    """
+    for number, (trail, (inputs, outputs)) in enumerate(zip(trails, sizes, strict=True)):
+        if trail.field is None or causal(trail.field):
             continue
-        side = "left" if field.shift < 0 else "right"
+        away = trail.field.misplaced(inputs, outputs)
+        if abs(away) < max(Fraction(1, 2), trail.field.jump / 2):
+            continue
+        side = "left" if away < 0 else "right"
         name = f"axis {number}" if len(trails) > 1 else "the input"
-        yield f"shift: outputs look {float(abs(field.shift)):.3g} positions to the {side} of where they lie on {name}"
+        yield f"shift: outputs look {float(abs(away)):.3g} positions to the {side} of where they lie on {name}"
 
 
 def causal(field: Field) -> bool:

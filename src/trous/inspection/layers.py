@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trous.errors import TrousError
 from trous.inspection import findings
 from trous.inspection.graph import Graph, Node
 from trous.inspection.values import Axis, Trail, Value
@@ -93,10 +94,14 @@ class Layer:
 
     def _index(self, position: int | Sequence[int]) -> dict[int, int]:
         wanted = [position] if isinstance(position, int) else list(position)
-        dims = [trail.dim for trail in self.trails]
-        if None in dims or len(set(dims)) != len(wanted):
-            dims = list(range(2, len(self.shape)))
-        return {dim: index for dim, index in zip(dims, wanted, strict=True) if dim is not None}
+        rank = len(self.shape)
+        dims = sorted({trail.dim for trail in self.trails if trail.dim is not None})
+        for known in (dims, list(range(2, rank)), list(range(rank))):
+            if len(known) == len(wanted):
+                if not all(0 <= index < self.shape[dim] for dim, index in zip(known, wanted, strict=True)):
+                    raise TrousError("position", f"must lie inside an output of shape {self.shape}", position)
+                return dict(zip(known, wanted, strict=True))
+        raise TrousError("position", f"must have one entry for each axis of an output of shape {self.shape}", position)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, lists and strings, ready for JSON."""
@@ -148,9 +153,15 @@ def layers(graph: Graph) -> list[Layer]:
 
 
 def _of_output(graph: Graph, value: Value) -> Iterable[str]:
-    trails = [value.trails[axis].settled() for axis in graph.axes if axis in value.trails]
+    """Warnings of what leaves the network."""
+    trails, sizes = [], []
+    for axis in graph.axes:
+        trail = value.trails[axis].settled() if axis in value.trails else None
+        if trail is not None and trail.field is not None and trail.dim is not None:
+            trails.append(trail)
+            sizes.append((graph.inputs[axis.input].shape[axis.dim], value.shape[trail.dim]))
     yield from findings.gridding([trail.field for trail in trails if trail.field])
-    yield from findings.shift(trails)
+    yield from findings.shift(trails, sizes)
 
 
 def _notable(node: Node) -> bool:

@@ -10,7 +10,9 @@ from typing import Any
 
 from trous.arrays import is_torch
 from trous.errors import TrousError
+from trous.inspection import spec_trace
 from trous.inspection.report import Report
+from trous.spec import Spec
 
 
 def inspect(model: Any, input_size: Any = None, *, axes: Sequence[int] | None = None) -> Report:
@@ -21,10 +23,11 @@ def inspect(model: Any, input_size: Any = None, *, axes: Sequence[int] | None = 
     `trous.inspection.layers.Layer` and docs/inspecting.md.
 
     Args:
-        model: a torch module, traced in eval mode by one run without data; or the path of an ONNX file.
-        input_size: the shape of the input, `(batch, channels, *size)`; or `(*size)` alone, for a torch model whose
-            first convolution says the rest; or tensors; several shapes or tensors for several inputs. Of an ONNX file
-            whose shapes are fixed it can be left out.
+        model: a torch module, traced in eval mode by one run without data; or the path of an ONNX file; or specs
+            (`Conv`, `ConvTranspose`) one behind the other, of one channel each, which need no torch.
+        input_size: the shape of the input, `(batch, channels, *size)`; or `(*size)` alone or one number for all axes,
+            for a torch model whose first convolution says the rest; or tensors; several shapes or tensors for several
+            inputs. Of an ONNX file whose shapes are fixed it can be left out.
         axes: the dimensions of the input to follow; all but batch and channels, if not given.
 
     Raises:
@@ -38,9 +41,13 @@ def inspect(model: Any, input_size: Any = None, *, axes: Sequence[int] | None = 
         from trous.inspection import onnx_trace
 
         return Report(onnx_trace.trace(model, None if input_size is None else _shapes(input_size), axes))
+    specs = [model] if isinstance(model, Spec) else model
+    if isinstance(specs, (list, tuple)) and specs and all(isinstance(spec, Spec) for spec in specs):
+        return Report(spec_trace.trace(specs, _shapes(input_size)[0]))
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(model, torch.nn.Module):
-        raise TrousError("model", "must be a torch.nn.Module or the path of an ONNX file", type(model).__name__)
+        rule = "must be a torch.nn.Module, the path of an ONNX file, or specs"
+        raise TrousError("model", rule, type(model).__name__)
     from trous.inspection.torch_trace import trace
 
     inputs = _inputs(torch, model, input_size)
@@ -65,12 +72,14 @@ def _inputs(torch: Any, model: Any, given: Any) -> list[Any]:
     dtype, device = (floats[0].dtype, floats[0].device) if floats else (torch.float32, "cpu")
     shapes = _shapes(given)
     if len(shapes) == 1:
-        shapes = [_complete(model, shapes[0], isinstance(given, int))]
+        shapes = [_complete(model, shapes[0])]
     return [torch.zeros(shape, dtype=dtype, device=device) for shape in shapes]
 
 
 def _shapes(given: Any) -> list[tuple[int, ...]]:
     """One shape for each input."""
+    if given is None:
+        raise TrousError("input_size", "must be given: (batch, channels, *size), or *size alone", given)
     several = isinstance(given, (list, tuple)) and given and all(isinstance(shape, (list, tuple)) for shape in given)
     shapes = []
     for shape in given if several else [given]:
@@ -84,15 +93,15 @@ def _shapes(given: Any) -> list[tuple[int, ...]]:
     return shapes
 
 
-def _complete(model: Any, shape: tuple[int, ...], alone: bool) -> tuple[int, ...]:
-    """The whole shape where only that of an image was given: batch 1, channels as the first convolution has them."""
+def _complete(model: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The whole shape where only the size was given, or one number for all axes: batch 1, and channels as the first
+    convolution has them."""
     for module in model.modules():
         channels, kernel = getattr(module, "in_channels", None), getattr(module, "kernel_size", None)
         if not isinstance(channels, int) or not isinstance(kernel, tuple):
             continue
         rank = len(kernel)
-        if alone:
-            shape = shape * rank
+        shape = shape * rank if len(shape) == 1 else shape
         if len(shape) == rank:
             return (1, channels, *shape)
         return (1, *shape) if len(shape) == rank + 1 else shape

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import _VF, Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, UnsupportedFakeTensorException
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedFakeTensorException,
+)
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,6 +42,14 @@ from trous.inspection.torch_ops import (
 )
 from trous.inspection.values import Axis, Value, network_input
 
+#: What fake tensors raise where the path of a model depends on values.
+NEEDS_DATA = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    GuardOnDataDependentSymNode,
+    UnsupportedFakeTensorException,
+)
+
 
 def trace(model: nn.Module, inputs: Sequence[Tensor], dims: Sequence[Sequence[int]]) -> Graph:
     """The graph of one run of `model` in eval mode; `dims` are the dimensions of each input to follow.
@@ -49,11 +63,7 @@ def trace(model: nn.Module, inputs: Sequence[Tensor], dims: Sequence[Sequence[in
             try:
                 with FakeTensorMode(allow_non_fake_inputs=True) as fake:
                     return _run(model, [fake.from_tensor(x) for x in inputs], dims)
-            except (UnsupportedFakeTensorException, GuardOnDataDependentSymNode):
-                return _run(model, list(inputs), dims)
-            except RuntimeError as error:
-                if "ata-dependent" not in str(error) and "DataDependent" not in type(error).__name__:
-                    raise
+            except NEEDS_DATA:
                 return _run(model, list(inputs), dims)
     finally:
         for module in training:
@@ -69,15 +79,16 @@ def _run(model: nn.Module, inputs: list[Tensor], dims: Sequence[Sequence[int]]) 
         if id(parameter) not in seen:
             seen.add(id(parameter))
             layer = name.partition(".parametrizations")[0] if ".parametrizations." in name else name.rpartition(".")[0]
+            layer = layer or type(model).__name__
             graph.parameters[layer] = graph.parameters.get(layer, 0) + parameter.numel()
             graph.parameter_bytes += parameter.numel() * parameter.element_size()
     with recorder.following(model), recorder:
         try:
             result = model(*inputs)
-        except TrousError:
+        except (TrousError, *NEEDS_DATA):
             raise
         except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
-            if recorder.failed or isinstance(error, UnsupportedFakeTensorException) or "ata-dependent" in str(error):
+            if recorder.failed:
                 raise
             where = f" of layer {recorder.path!r}" if recorder.path else ""
             shapes = [tuple(x.shape) for x in inputs]
@@ -95,7 +106,7 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self.graph = graph
         self.values: WeakIdKeyDictionary = WeakIdKeyDictionary()
-        self.views: WeakIdKeyDictionary = WeakIdKeyDictionary()  # of a view: the tensor it looks at, and how
+        self.views: WeakIdKeyDictionary = WeakIdKeyDictionary()  # of a view: the call that made it, and which result
         self.stack: list[tuple[str, nn.Module, int]] = []
         self.calls = 0
         self.silent = False
@@ -195,6 +206,10 @@ class Recorder(TorchDispatchMode):
             name = f"trous::{name}"
         call = Call(name, func, arguments, [tuple(y.shape) for y in results], self.value, self._layer(name))
         values = call.values
+        looks = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
+        if looks and call.tensors:
+            for number, y in enumerate(results):
+                self.views[y] = (call, number)
         if depends(values) and results:
             known = _operator(func, call)
             try:
@@ -203,14 +218,10 @@ class Recorder(TorchDispatchMode):
                 made = everything(call)
             for value, y in zip(made, results, strict=True):
                 assert value.shape == tuple(y.shape), (name, value.shape, tuple(y.shape))
-            looks = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
             unknown = known is everything and name not in _DATA_DEPENDENT
             if unknown:
                 warnings.append(f"{name} is taken to mix all that goes in")
             self._write(name, values, results, made, call, looks or written, warnings)
-            if looks:
-                for y, move in zip(results, moves(call) if name != "detach" else [_same] * len(results), strict=True):
-                    self.views[y] = (call.tensors[0], move)
         if written and depends(values) and results:
             self._write_through(results[0])
         elif written and results:
@@ -231,9 +242,9 @@ class Recorder(TorchDispatchMode):
             self.values[tensor] = Value(value.shape, value.trails, tensor.element_size())
         outputs = tuple(self.values[tensor] for tensor in tensors)
         path, module, number = self.stack[-1] if self.stack else ("", None, 0)
-        leaf = bool(path) and _is_leaf(module)
+        leaf = _is_leaf(module, path)
         if leaf:
-            layer, kind = path, type(module).__name__.removeprefix("Parametrized")
+            layer, kind = path or type(module).__name__, type(module).__name__.removeprefix("Parametrized")
         else:  # a function, which is a layer of its own
             self.calls += 1
             kind = _READABLE.get(kind, kind)
@@ -261,17 +272,16 @@ class Recorder(TorchDispatchMode):
     def _write_through(self, tensor: Tensor) -> None:
         """What was written into a view stands in the tensor that it looks at."""
         while tensor in self.views:
-            base, move = self.views[tensor]
+            call, number = self.views[tensor]
+            base, move = call.tensors[0], moves(call)[number] if call.name in OPERATORS else _same
             self.values[base] = flow.written(self.value(base), self.value(tensor), move)
             tensor = base
 
     def _layer(self, name: str) -> str:
         path, module, _ = self.stack[-1] if self.stack else ("", None, 0)
-        return (
-            f"{path} ({type(module).__name__})"
-            if path and _is_leaf(module)
-            else f"{path}.{_READABLE.get(name, name)}".lstrip(".")
-        )
+        if _is_leaf(module, path):
+            return f"{path} ({type(module).__name__})".lstrip()
+        return f"{path}.{_READABLE.get(name, name)}".lstrip(".")
 
     def _made_to_fit(self, func: Any, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """Where arrays of different sizes meet: crop them to the smallest, so that the rest is seen too, and say so."""
@@ -322,9 +332,11 @@ def _operator(func: Any, call: Call) -> Any:
     return everything
 
 
-def _is_leaf(module: nn.Module | None) -> bool:
-    """Whether a module is one layer: nothing inside but what computes its weights."""
-    return module is not None and all(name == "parametrizations" for name, _ in module.named_children())
+def _is_leaf(module: nn.Module | None, path: str) -> bool:
+    """Whether a module is one layer, with nothing inside but what computes its weights; a model of functions is not."""
+    if module is None or any(name != "parametrizations" for name, _ in module.named_children()):
+        return False
+    return bool(path) or type(module).__module__.startswith(("torch.nn.", "trous.nn."))
 
 
 def _same(array: np.ndarray) -> np.ndarray:

@@ -97,6 +97,13 @@ class Field:
         """
         return self.center - (self.jump - 1) / 2
 
+    def misplaced(self, inputs: int, outputs: int) -> Fraction:
+        """How far to the right of the middle of `inputs` the field of the middle of `outputs` is centred, in inputs.
+
+        0 where both ends lose or gain alike, as by "valid" or "same" padding of an odd kernel.
+        """
+        return self.center + self.jump * (outputs - 1) / 2 - Fraction(inputs - 1, 2)
+
     def at(self, position: int) -> Seen:
         """What one position sees."""
         steps, phase = divmod(position, self.period)
