@@ -292,7 +292,7 @@ class Recorder(TorchDispatchMode):
         mismatch = Mismatch.of([self.value(tensor) for tensor in tensors], dim)
         if mismatch is None:
             return args, kwargs, arguments, []
-        warning = f"{self._layer(func.overloadpacket.__name__)}: {mend(self.graph, mismatch)}"
+        warning = mend(self.graph, mismatch)
         cropped = {}
         for tensor in tensors:
             cropped[id(tensor)] = smaller = mismatch.crop(tensor)
