@@ -39,7 +39,7 @@ def taps(
             low = _mixed(low, channel, groups, shape[channel], np.min)
             high = _mixed(high, channel, groups, shape[channel], np.max)
             if trail.varies([channel]):
-                trail = trail.lost(name)
+                trail = trail.mixed(name)
         trails[axis] = replace(trail, low=low, high=high)
     return Value(tuple(shape), trails, value.itemsize)
 
@@ -168,7 +168,7 @@ def reduced(value: Value, dims: Sequence[int], name: str, *, keep: bool = False)
     for axis, trail in value.trails.items():
         low, high = (f(a, axis=tuple(dims), keepdims=True) for f, a in ((np.min, trail.low), (np.max, trail.high)))
         if trail.varies(dims):
-            trail = _windowed(trail, dims) or trail.lost(name)
+            trail = _windowed(trail, dims) or trail.mixed(name)
         trails[axis] = replace(trail, low=low, high=high)
     shape = tuple(1 if d in dims else n for d, n in enumerate(value.shape))
     kept = Value(shape, trails, value.itemsize)
@@ -201,7 +201,7 @@ def mixed(values: Sequence[Value], shape: Sequence[int], name: str) -> Value:
         ones = (1,) * len(shape)
         trails.append(
             {
-                axis: replace(trail, low=trail.low.min().reshape(ones), high=trail.high.max().reshape(ones)).lost(name)
+                axis: replace(trail, low=trail.low.min().reshape(ones), high=trail.high.max().reshape(ones)).mixed(name)
                 for axis, trail in value.trails.items()
             }
         )

@@ -54,10 +54,15 @@ class Layer:
     def receptive_field(self) -> tuple[int, ...]:
         """For each axis the inputs from the first to the last that an output reads through taps, at any size.
 
-        Where positions have no pattern of their own, or only a global layer joins them to the input, it is the largest
-        interval at the size at hand.
+        Where positions have no pattern of their own (`at_this_size`), or a global layer alone joins them to the input,
+        it is the largest interval at the size at hand.
         """
         return tuple(trail.field.size if trail.field else _extent(trail) for trail in self.trails)
+
+    @property
+    def at_this_size(self) -> bool:
+        """Whether the receptive field is that of the size at hand, since positions follow no pattern at all sizes."""
+        return any(trail.vague for trail in self.trails)
 
     @property
     def everywhere(self) -> tuple[str, ...]:
@@ -111,6 +116,7 @@ class Layer:
             "output_size": list(self.output_size),
             "shape": list(self.shape),
             "receptive_field": list(self.receptive_field),
+            "at_this_size": self.at_this_size,
             "global": list(self.everywhere),
             "jump": [None if jump is None else float(jump) for jump in self.jump],
             "offset": [None if offset is None else float(offset) for offset in self.offset],

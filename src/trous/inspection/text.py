@@ -47,13 +47,14 @@ def row(layer: Layer) -> tuple[str, ...]:
 
 
 def field(layer: Layer) -> str:
-    """The receptive field; "all" where a global layer alone joins output and input, "+ all" where one does as well."""
+    """The receptive field, with a star where it is that of this size only; "all" where a global layer alone joins output
+    and input, "+ all" where one does as well."""
     if not layer.trails:
         return ""
-    local = any(trail.field for trail in layer.trails)
-    if layer.everywhere and not local:
+    if layer.everywhere and not any(trail.field or trail.vague for trail in layer.trails):
         return "all"
-    return times(layer.receptive_field) + (" + all" if layer.everywhere else "")
+    star = "*" if layer.at_this_size else ""
+    return times(layer.receptive_field) + star + (" + all" if layer.everywhere else "")
 
 
 def sums(report: Report) -> list[str]:
@@ -72,6 +73,8 @@ def sums(report: Report) -> list[str]:
 def notes(report: Report) -> list[str]:
     """What is global, and the warnings."""
     lines = []
+    if any(layer.at_this_size for layer in report):
+        lines.append("* at this size: branches of rates that do not agree, or a reshape, leave no pattern")
     everywhere = report.output.everywhere
     if everywhere:
         names = ", ".join(everywhere[:3]) + (f" and {len(everywhere) - 3} more" if len(everywhere) > 3 else "")

@@ -42,7 +42,9 @@ class Trail:
 
     Position `p` of `field` lies at index `p` of dimension `dim`. Where a reshape has scattered the positions, `dim` is
     None and `places` says which position each element holds, an array that broadcasts to the value's shape; later ones
-    may bring them together again. Without a field, elements depend on what `low` and `high` say, at these sizes.
+    may bring them together again. Without a field, elements depend on the whole axis through a layer that `everywhere`
+    names, and nothing else joins them to it; or, where `vague`, on what `low` and `high` say at these sizes, which has
+    no pattern.
     """
 
     dim: int | None
@@ -51,10 +53,15 @@ class Trail:
     low: np.ndarray
     high: np.ndarray
     places: np.ndarray | None = None
+    vague: bool = False
 
-    def lost(self, *everywhere: str) -> Trail:
-        """The same inputs, but no longer position by position; `everywhere` names a layer that mixes all of them."""
-        return replace(self, dim=None, field=None, places=None, everywhere=self.everywhere.union(everywhere))
+    def mixed(self, name: str) -> Trail:
+        """Behind the layer `name`, which lets the whole axis through and keeps no positions apart."""
+        return replace(self, dim=None, field=None, places=None, everywhere=self.everywhere | {name})
+
+    def lost(self) -> Trail:
+        """The same inputs, but in no pattern any more."""
+        return replace(self, dim=None, field=None, places=None, vague=True)
 
     def through(self, reason: str) -> Trail:
         """Position by position as before, and all of the axis besides."""
@@ -113,16 +120,18 @@ def network_input(number: int, shape: Sequence[int], dims: Iterable[int], itemsi
 
 
 def united(first: Trail, second: Trail) -> Trail:
-    """What depends on both, position by position. One that is lost leaves the pattern of the other."""
+    """What depends on both, position by position. One that is mixed leaves the pattern of the other."""
     low, high = np.minimum(first.low, second.low), np.maximum(first.high, second.high)
     both = Trail(None, None, first.everywhere | second.everywhere, low, high)
+    if first.vague or second.vague:
+        return both.lost()
     if first.field is None or second.field is None:
         local = first if second.field is None else second
         return replace(both, dim=local.dim, field=local.field, places=local.places)
     if not _alike(first, second):
         first, second = first.settled(), second.settled()
     if first.field is None or second.field is None or not _alike(first, second):
-        return both
+        return both.lost()
     return replace(both, dim=first.dim, field=first.field.joined(second.field), places=first.places)
 
 
