@@ -1,9 +1,9 @@
 """Functions that could hide an input from a derivative, and what stands in for them.
 
 Each substitute is positive and linear and reads the same inputs: `x + 1` for an activation, a mean over the window for
-a maximum, `x + mean of the group` for a normalisation, a sum for a product. Softmax, attention, matrix products and
-recurrences stay as they are: their derivatives vanish nowhere at numbers of ordinary size. Functions that choose by
-value (`where` on computed values, `topk`, unpooling by indices) have no place here.
+a maximum, `x + mean of the group` for a normalisation, a sum for a difference or a quotient. Products, softmax,
+attention and recurrences stay as they are: their derivatives vanish nowhere at numbers of ordinary size. Functions
+that choose by value (`where`, `topk`, pooling with indices) are refused.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ ELEMENTWISE = frozenset({
 })
 # fmt: on
 
-#: Of two elements one output: their sum. A product with a constant stays one, without its sign: it may be a mask.
-PRODUCTS = frozenset({"mul", "multiply", "imul", "rmul", "div", "divide", "true_divide", "truediv", "itruediv"})
-DIFFERENCES = frozenset({"sub", "subtract", "isub", "rsub", "maximum", "minimum"})
+#: Of two elements one output with opposite signs, or one of the two: both count.
+OPPOSED = frozenset({"sub", "subtract", "isub", "rsub", "maximum", "minimum"})
+#: The same, unless one of the two is a constant; then only its sign is taken off, since it may be a mask.
+QUOTIENTS = frozenset({"div", "divide", "true_divide", "truediv", "itruediv"})
+PRODUCTS = frozenset({"mul", "multiply", "imul", "rmul"})
 
 #: Weights of an interpolation below this are zero up to the rounding of its coordinates.
 NOTHING = 1e-9
@@ -62,15 +64,13 @@ class Alive(TorchFunctionMode):
             return x.clone() if self.held or mean is None else x + mean
         if name in SUBSTITUTES:
             return SUBSTITUTES[name](*args, **kwargs)
-        in_place = name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
         if operation in ELEMENTWISE:
-            if x.is_complex() and operation == "abs":
-                return x.real + x.imag
-            return x if in_place or kwargs.get("inplace") else x + 1
-        if operation in DIFFERENCES or (operation in PRODUCTS and len(differentiable) == 2):
+            return x.real + x.imag if x.is_complex() and operation == "abs" else x + 1
+        if operation in OPPOSED or (operation in QUOTIENTS and len(differentiable) == 2):
+            in_place = name.startswith("__i") or name in ("sub_", "div_")
             return x.add_(args[1]) if in_place else x + args[1]
-        if operation in PRODUCTS:
-            return func(*(a if any(a is d for d in differentiable) else abs(a) for a in args), **kwargs)
+        if operation in PRODUCTS | QUOTIENTS and len(differentiable) == 1:
+            args = [a if a is differentiable[0] else abs(a) for a in args]
         return func(*args, **kwargs)
 
 

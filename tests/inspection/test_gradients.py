@@ -75,10 +75,10 @@ def test_one_layer(layer: nn.Module, size: int, expected: list[tuple[int, int] |
     assert line(layer, size) == expected
 
 
-def test_interpolation_to_an_awkward_size() -> None:
-    """From 8 to 50 with corners aligned, output o stands at o / 7 exactly: on an input for every seventh."""
-    expected = [(o // 7, -(-o // 7)) for o in range(50)]
-    assert line(nn.Upsample(size=50, mode="linear", align_corners=True), 8) == expected
+def test_an_interpolation_has_no_weights_from_rounding() -> None:
+    """Five times: output o stands at (o - 2) / 5, every fifth on an input, though not all of them in floating point."""
+    expected = [(max(0, (o - 2) // 5), min(3, -((2 - o) // 5))) for o in range(20)]
+    assert line(nn.Upsample(scale_factor=5, mode="linear"), 4) == expected
 
 
 COMPOSED = [
@@ -100,6 +100,15 @@ COMPOSED = [
 @pytest.mark.parametrize(("network", "size", "expected"), COMPOSED)
 def test_layers_together(network: nn.Module, size: int, expected: list[tuple[int, int] | None]) -> None:
     assert line(network, size) == expected
+
+
+def test_what_is_changed_in_place_reads_both() -> None:
+    def network(x: torch.Tensor, f: nn.Module) -> torch.Tensor:
+        y = f(x[..., :-2])
+        y.sub_(x[..., 2:])
+        return y
+
+    assert line(Apply(network, conv(1)), 4) == [(0, 2), (1, 3)]
 
 
 def test_axes_are_judged_apart() -> None:
@@ -139,22 +148,40 @@ def test_what_is_off_counts_all_the_same(network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "network",
+    "function",
     [
-        Apply(lambda x, f, g: f(x) + g(x), conv(3, bias=False), conv(3, bias=False)),
-        Apply(lambda x, f: f(x) - f(x), conv(3)),
-        Apply(lambda x, f: f(x) + -1 * f(x), conv(3)),
-        Apply(lambda x, f: (1 - f(x)) + f(x), conv(3)),
-        Apply(lambda x, f: f(x) / f(x), conv(3)),
-        nn.Sequential(conv(3), nn.LayerNorm(1)),
+        lambda x, f: f(x) - f(x),
+        lambda x, f: f(x) + F.conv1d(x, -f.weight),
+        lambda x, f: twice(f(x), lambda y: y / y),
+        lambda x, f: twice(f(x), lambda y: y - F.elu(y)),
+        lambda x, f: twice(f(x), lambda y: y + -1 * y),
+        lambda x, f: twice(f(x), lambda y: y + y / -1),
+        lambda x, f: twice(f(x), lambda y: y + (1 - y)),
+        lambda x, f: twice(f(x), lambda y: y + -y),
+        lambda x, f: twice(f(x), lambda y: F.layer_norm(y, (1,))),
+        lambda x, f: twice(f(x), lambda y: F.normalize(y, dim=1)),
+        lambda x, f: twice(f(x), lambda y: y.var(dim=1, keepdim=True, correction=0)),
     ],
 )
-def test_terms_that_cancel_count_all_the_same(network: nn.Module) -> None:
-    for number, parameter in enumerate(network.parameters()):
-        nn.init.constant_(parameter, (-1) ** number)
+def test_terms_that_cancel_count_all_the_same(function: Callable[..., torch.Tensor]) -> None:
+    network = Apply(function, conv(3, bias=False))
+    nn.init.ones_(network.parts[0].weight)
     x = torch.arange(1.0, 4).reshape(1, 1, 3).requires_grad_()
     (naive,) = torch.autograd.grad(network(x).sum(), x)
     assert naive.abs().max() < 1e-6
+    assert line(network, 3) == [(0, 2)]
+
+
+def twice(y: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Uses one tensor more than once."""
+    return function(y)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_parameters_count_whatever_they_are(value: int) -> None:
+    """Zero too: what is learned starts there in many residual branches."""
+    network = Apply(lambda x, f: F.conv1d(x, f.weight) + F.conv1d(x, abs(f.weight)), conv(3))
+    nn.init.constant_(network.parts[0].weight, value)
     assert line(network, 3) == [(0, 2)]
 
 
@@ -184,12 +211,16 @@ def test_a_layer_norm_over_channels_stays_in_place() -> None:
 
 
 def test_a_deep_stack_neither_underflows_nor_overflows() -> None:
+    """The outermost input of 400 layers has 9**-400 of the weight; the values grow to 9**400."""
     depth = 400
-    network = nn.Sequential(*(conv(3, channels=4, padding=1) for _ in range(depth)))
-    (output,) = dependence(
-        network, (1, 4, 2 * depth + 3), modules=[""], positions=lambda size: [(depth + 1,), (0,)]
-    )[""]  # fmt: skip
-    assert list(output.hulls.values()) == [((1, 2 * depth + 1),), ((0, depth),)]
+    layers = [Apply(lambda x, f: 8 * x + f(x), conv(9, padding=4)) for _ in range(depth)]
+    size = 8 * depth + 3
+
+    def positions(size: tuple[int, ...]) -> list[tuple[int, ...]]:
+        return [(4 * depth + 1,), (0,)]
+
+    (output,) = dependence(nn.Sequential(*layers), (1, 1, size), modules=[""], positions=positions)[""]
+    assert list(output.hulls.values()) == [((1, size - 2),), ((0, 4 * depth),)]
 
 
 def test_every_module_and_call_has_its_own_outputs() -> None:
