@@ -47,7 +47,7 @@ def row(layer: Layer) -> tuple[str, ...]:
 
 
 def field(layer: Layer) -> str:
-    """The receptive field, with a star where it is that of this size only; "all" where a global layer alone joins output
+    """The receptive field, starred where it is that of this size only; "all" where a global layer alone joins output
     and input, "+ all" where one does as well."""
     if not layer.trails:
         return ""
