@@ -104,7 +104,7 @@ def compose(
     texts = text_width(title, 15), *(text_width(caption, 13) for _, caption in frames)
     width = max(across, *texts) + 2 * MARGIN
     left, top = (width - across) / 2, MARGIN + 2 * LABEL - 8
-    bottom = top + down + LABEL
+    bottom = top + down + LABEL + 4
     heading = Text(width / 2, MARGIN + 6, title, "heading")
     made = []
     for shapes, caption in frames:
