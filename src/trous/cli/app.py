@@ -9,6 +9,7 @@ import typer
 import trous
 from trous.cli.bench import bench
 from trous.cli.demo import demo
+from trous.cli.draw import draw
 from trous.cli.explain import explain
 from trous.cli.plan import plan
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(demo)
+app.command()(draw)
 app.command()(explain)
 app.command()(plan)
 
@@ -44,5 +46,6 @@ def _trous(
       trous demo                        a photograph enlarged, filtered, timed; writes demo.html
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
+      trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1 -o upsampling.gif
       trous bench                       every layer of a list, beside the other libraries
     """

@@ -51,7 +51,7 @@ GALLERY: tuple[Entry, ...] = (
     _entry("numbers", Conv(3, padding=1, stride=2), (5, 5), numbers=True),
     _entry("numbers_transposed", ConvTranspose(3, stride=2), (2, 2), numbers=True),
     _entry("dilation_transposed", ConvTranspose(3, dilation=2), (3, 3)),
-    _entry("dilation_strides_transposed", ConvTranspose(3, stride=2, dilation=3, padding=2), (3, 3)),
+    _entry("dilation_strides_transposed", ConvTranspose(3, stride=2, dilation=3, padding=3), (4, 4)),
     _entry("row", Conv(3, stride=2, padding=1), 9),
     _entry("row_transposed", ConvTranspose(4, stride=2, padding=1), 6),
     _entry("row_dilated", Conv(3, dilation=2), 10),

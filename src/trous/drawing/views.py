@@ -71,7 +71,9 @@ def draw(
     output = None if step is None else _step(step, last)
     animated = view == "taps" or (view == "stack" and len(last) == 1)
     if animated and output is None and prod(last) > MOST_FRAMES:
-        raise TrousError("size", f"must give at most {MOST_FRAMES} outputs to be animated; step shows one of more", size)
+        raise TrousError(
+            "size", f"must give at most {MOST_FRAMES} outputs to be animated; step shows one of more", size
+        )
     bounds = [layer.bound for layer in found]
     match view:
         case "taps":
