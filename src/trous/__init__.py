@@ -2,8 +2,8 @@
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
-that stay as they are. `explain` says which code a call would run, `draw` shows what a layer computes. Importing this needs NumPy and llvmlite; what needs
-torch imports it when first asked for.
+that stay as they are. `explain` says which code a call would run, `draw` shows what a layer computes. Importing this
+needs NumPy and llvmlite; `draw`, and what needs torch, are imported when first asked for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from trous import functional
-from trous.drawing import draw
 from trous.errors import TrousError
 from trous.explanation import explain
 from trous.frozen import freeze
@@ -22,6 +21,7 @@ from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
     from trous import nn
+    from trous.drawing import draw
     from trous.nn import accelerate
 
 __version__ = "0.1.0.dev0"
@@ -44,13 +44,15 @@ __all__ = [
 ]
 
 _NEEDS_TORCH = ("accelerate", "nn")
+#: Names that are imported when they are first asked for, and the module that has them.
+_LATE = {"accelerate": "trous.nn", "draw": "trous.drawing", "nn": "trous.nn"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
+    if name not in _LATE:
         raise AttributeError(f"module 'trous' has no attribute {name!r}")
-    nn = importlib.import_module("trous.nn")
-    return nn if name == "nn" else nn.accelerate
+    module = importlib.import_module(_LATE[name])
+    return module if name == "nn" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from trous.errors import TrousError
 
 def draw(
     problems: Annotated[
-        list[str] | None, typer.Argument(metavar="[LAYER]...", help="Layers with their sizes.", show_default=False)
+        list[str] | None, typer.Argument(metavar="LAYER", help="Layers with their sizes.", show_default=False)
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file: .svg, .png (one step), .gif or .html.")] = Path(
         "drawing.svg"
@@ -58,12 +59,12 @@ def draw(
             raise TrousError("gallery", "must be asked for without layers", " ".join(problems))
         return _gallery(gallery)
     if not problems:
-        raise TrousError("layer", "must be given, as in: trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1", None)
+        raise TrousError("layers", "must be one at least, as in: trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1", [])
     from trous.drawing import draw as picture
     from trous.problem import Problem
 
     parsed = [Problem.parse(word) for word in problems]
-    for before, after in zip(parsed, parsed[1:], strict=False):
+    for before, after in pairwise(parsed):
         if before.output_size != after.size:
             raise TrousError("size", f"must be what {before} gives, {before.output_size}", after.size, str(after))
     first = parsed[0]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from trous.drawing.scene import Drawing, Frame, Key, Line, Links, Rect, Shape, Text, extent, text_width
 
+#: Row and column of a cell.
+Place = tuple[int, int]
+
 MARGIN = 18
 GAP = 44
 LABEL = 22  #: height of a line of text, its distance included
@@ -32,27 +35,27 @@ class Panel:
     def height(self) -> float:
         return self.cell * len(self.rows)
 
-    def rect(self, row: int, column: int, style: str, key: Key | None = None) -> Rect:
-        x, y = self._corner(row, column)
+    def rect(self, place: Place, style: str, key: Key | None = None) -> Rect:
+        x, y = self._corner(*place)
         return Rect(x, y, self.cell, self.cell, style, key)
 
     def window(self, rows: range, columns: range, style: str, inset: float = 0) -> Rect:
         """The outline of an interval of cells, moved inwards by `inset`."""
         x, y = self._corner(rows[0], columns[0])
-        width, height = self.cell * len(rows), self.cell * len(columns)
-        return Rect(x + inset, y + inset, height - 2 * inset, width - 2 * inset, style)
+        width, height = self.cell * len(columns), self.cell * len(rows)
+        return Rect(x + inset, y + inset, width - 2 * inset, height - 2 * inset, style)
 
-    def text(self, row: int, column: int, text: str, style: str) -> list[Text]:
+    def text(self, place: Place, text: str, style: str) -> list[Text]:
         """The text in its cell; none where it would not fit."""
-        x, y = self._corner(row, column)
+        x, y = self._corner(*place)
         made = Text(x + self.cell / 2, y + self.cell / 2, text, style)
         left, top, right, bottom = made.box
         fits = right - left <= self.cell - 2 and bottom - top <= self.cell - 2
         return [made] if fits else []
 
-    def cross(self, row: int, column: int) -> list[Line]:
+    def cross(self, place: Place) -> list[Line]:
         """What marks a cell that nobody reads."""
-        x, y = self._corner(row, column)
+        x, y = self._corner(*place)
         a, b = self.cell * 0.36, self.cell * 0.64
         return [Line(x + a, y + a, x + b, y + b, "cross"), Line(x + b, y + a, x + a, y + b, "cross")]
 

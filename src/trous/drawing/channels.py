@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from trous.drawing.canvas import Panel, compose
+from trous.drawing.canvas import Panel, Place, compose
 from trous.drawing.layer import most_telling
 from trous.drawing.palette import HUES
 from trous.drawing.scene import Drawing, Line, Shape, Text
@@ -60,7 +60,7 @@ def draw_channels(layer: Layer, channels: Sequence[int]) -> Drawing:
     for side, panels in enumerate(sides):
         for channel, panel in enumerate(panels):
             style = f"tint{group(side, channel) % len(HUES)}"
-            background += [panel.rect(*place, style) for place in product(panel.rows, panel.columns)]
+            background += [panel.rect(place, style) for place in product(panel.rows, panel.columns)]
             middle = panel.y + panel.height / 2
             if side == 0:
                 background.append(Text(panel.x - 10, middle, str(channel), "label", "end"))
@@ -71,17 +71,21 @@ def draw_channels(layer: Layer, channels: Sequence[int]) -> Drawing:
 
     place = list(product(*map(range, bound.output_size)))[most_telling(bound)]
     read = product(*(sorted(Grid(axis).taps(o).values()) for axis, o in zip(bound.axes, place, strict=True)))
-    cells = [(0, *index)[-2:] for index in read]
+    cells = [_cell(index) for index in read]
     frames = []
     for channel in range(pair[1]):
         own = [i for i, o in pairs if o == channel]
         number = group(1, channel) % len(HUES)
         shapes: list[Shape] = [link(i, channel, f"line{number}") for i in own]
-        shapes += [inputs[i].rect(*at, f"hue{number}") for i in own for at in cells]
-        shapes.append(outputs[channel].rect(*(0, *place)[-2:], f"hue{number}"))
+        shapes += [inputs[i].rect(at, f"hue{number}") for i in own for at in cells]
+        shapes.append(outputs[channel].rect(_cell(place), f"hue{number}"))
         weights = "×".join(map(str, kernel_size(bound)))
         frames.append((shapes, f"output channel {channel} reads {_named(own)}: {len(own)} × {weights} weights"))
     return compose(layer.title, background, frames)
+
+
+def _cell(index: tuple[int, ...]) -> Place:
+    return (0, *index)[-2], index[-1]
 
 
 def _named(channels: Sequence[int]) -> str:

@@ -1,7 +1,7 @@
 """A layer of two or three axes at work: input with its holes and padding, kernel, output; one frame for each output.
 
-The input stands on the grid of `trous.plan.grid`, where the kernel is a window. Cells that a tap reads have the colour of
-its phase; those of the window that keep their own are holes and padding, which nothing is multiplied with.
+The input stands on the grid of `trous.plan.grid`, where the kernel is a window. Cells that a tap reads have the colour
+of its phase; those of the window that keep their own are holes and padding, which nothing is multiplied with.
 """
 
 from __future__ import annotations
@@ -157,62 +157,63 @@ class _Layer:
                 if kind(row, column) == wanted:
                     index = (z, rows.index(row), columns.index(column)) if wanted == "input" else None
                     key = ("input", self._flat(index, self.bound.input_size)) if index else None
-                    yield panel.rect(row, column, wanted, key)
+                    yield panel.rect((row, column), wanted, key)
         if self.numbers:
             for y, x in product(range(len(rows)), range(len(columns))):
-                yield from panel.text(rows[y], columns[x], shown(self.numbers.x[z, y, x]), "value")
+                yield from panel.text((rows[y], columns[x]), shown(self.numbers.x[z, y, x]), "value")
 
     def _kernel_cells(self, z: int, panel: Panel) -> Iterator[Shape]:
         rows, columns = self.grids[1].kernel, self.grids[2].kernel
         for row, column in product(panel.rows, panel.columns):
             if row not in rows.values() or column not in columns.values():
-                yield panel.rect(row, column, "hole")
+                yield panel.rect((row, column), "hole")
         phases = [{tap.kernel: tap.phase for tap in axis.plan.taps} for axis in self.axes]
         for y, x in product(rows, columns):
             tint = hue(self.axes, (phases[0][z], phases[1][y], phases[2][x]))
             key = ("kernel", self._flat((z, y, x), self.kernels))
-            yield panel.rect(rows[y], columns[x], f"tint{tint}", key)
+            yield panel.rect((rows[y], columns[x]), f"tint{tint}", key)
         for y, x in product(rows, columns):
-            yield from panel.text(rows[y], columns[x], self._weight((z, y, x)), "value")
+            yield from panel.text((rows[y], columns[x]), self._weight((z, y, x)), "value")
 
     def _output_cells(self, z: int, panel: Panel) -> Iterator[Shape]:
         cells = list(product(panel.rows, panel.columns))
         for y, x in cells:
             phases = tuple(o % axis.plan.up for o, axis in zip((z, y, x), self.axes, strict=True))
             key = ("output", self._flat((z, y, x), self.bound.output_size))
-            yield panel.rect(y, x, f"tint{hue(self.axes, phases)}", key)
+            yield panel.rect((y, x), f"tint{hue(self.axes, phases)}", key)
         if self.numbers:
             for y, x in cells:
-                yield from panel.text(y, x, shown(self.numbers.y[z, y, x]), "value")
+                yield from panel.text((y, x), shown(self.numbers.y[z, y, x]), "value")
 
     def frame(self, output: Index) -> Iterator[Shape]:
         """The window over the input, what its taps read, the weights that they carry, and the output."""
         colour = hue(self.axes, tuple(o % axis.plan.up for o, axis in zip(output, self.axes, strict=True)))
         found = list(self._taps(output))
-        places = [grid.place(o) for grid, o in zip(self.grids, output, strict=True)]
-        rows, columns = (_shifted(self.grids[a].window, places[a]) for a in (1, 2))
+        at = [grid.place(o) for grid, o in zip(self.grids, output, strict=True)]
+        rows, columns = (_shifted(self.grids[a].window, at[a]) for a in (1, 2))
         inputs, kernels, outputs = self.panels
         lit: list[Shape] = []
         texts: list[Shape] = []
         weights: list[Shape] = []
         for kernel, source in found:
-            row, column = (self.grids[a].inputs[source[a]] for a in (1, 2))
+            place = self.grids[1].inputs[source[1]], self.grids[2].inputs[source[2]]
             cell = inputs[source[0]]
-            lit.append(cell.rect(row, column, f"hue{colour}"))
+            lit.append(cell.rect(place, f"hue{colour}"))
             text = shown(self.numbers.x[source]) if self.numbers else self._weight(kernel)
-            texts += cell.text(row, column, text, "on-hue")
-            y, x = self.grids[1].kernel[kernel[1]], self.grids[2].kernel[kernel[2]]
-            weights.append(kernels[kernel[0]].rect(y, x, f"hue{colour}"))
-            texts += kernels[kernel[0]].text(y, x, self._weight(kernel), "on-hue")
+            texts += cell.text(place, text, "on-hue")
+            place = self.grids[1].kernel[kernel[1]], self.grids[2].kernel[kernel[2]]
+            weights.append(kernels[kernel[0]].rect(place, f"hue{colour}"))
+            texts += kernels[kernel[0]].text(place, self._weight(kernel), "on-hue")
         yield from lit
         for z in {tap_input for tap_input in self.grids[0].taps(output[0]).values()}:
             yield inputs[z].window(rows, columns, "window")
         yield from weights
         panel = outputs[output[0]]
-        yield panel.rect(*output[1:], f"hue{colour}")
-        yield panel.window(range(output[1], output[1] + 1), range(output[2], output[2] + 1), "chosen")
+        own = output[1], output[2]
+        yield panel.rect(own, f"hue{colour}")
+        yield panel.rect(own, "chosen")
         if self.numbers:
-            texts += panel.text(*output[1:], shown(self.numbers.y[output]), "on-hue")
+            texts += panel.text(own, shown(self.numbers.y[output]), "on-hue")
         yield from texts
 
     def caption(self, output: Index) -> str:

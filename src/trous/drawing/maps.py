@@ -38,7 +38,7 @@ def draw_overlap(title: str, bounds: Sequence[BoundPlan], weight: np.ndarray | N
 
 
 def draw_coverage(title: str, bounds: Sequence[BoundPlan], output: tuple[int, ...]) -> Drawing:
-    """Which inputs one output of the last layer reads, in how many ways, and which of its receptive field it leaves out."""
+    """Which inputs one output of the last layer reads, in how many ways, and which of its field it leaves out."""
     ways = reached(list(bounds), output)[0]
     field = []
     for axis, o in enumerate(output):
@@ -48,8 +48,8 @@ def draw_coverage(title: str, bounds: Sequence[BoundPlan], output: tuple[int, ..
     shapes, panel = _heat(ways, blank="input")
     inside = [(row, column) for row in rows for column in columns]
     unread = [place for place in inside if not _plane(ways)[place]]
-    shapes += [panel.rect(*place, "unread") for place in unread]
-    shapes += [line for place in unread for line in panel.cross(*place)]
+    shapes += [panel.rect(place, "unread") for place in unread]
+    shapes += [line for place in unread for line in panel.cross(place)]
     if inside:
         shapes.append(panel.window(rows, columns, "window"))
     shapes.append(panel.below(f"input {_size(ways.shape)}"))
@@ -74,9 +74,9 @@ def draw_matrix(title: str, bound: BoundPlan, weight: np.ndarray | None = None) 
     for output, source, kernel in sorted(taps(bound)):
         places = np.unravel_index(output, bound.output_size)
         phases = tuple(int(o) % axis.plan.up for o, axis in zip(places, bound.axes, strict=True))
-        filled.append(panel.rect(output, source, f"hue{hue(bound.axes, phases)}"))
-        letters += panel.text(output, source, names[kernel], "on-hue")
-    every = [panel.rect(row, column, "plain") for row in panel.rows for column in panel.columns]
+        filled.append(panel.rect((output, source), f"hue{hue(bound.axes, phases)}"))
+        letters += panel.text((output, source), names[kernel], "on-hue")
+    every = [panel.rect((row, column), "plain") for row in panel.rows for column in panel.columns]
     words = f"a row for each output ({_size(bound.output_size)}), a column for each input ({_size(bound.input_size)})"
     share = f"{len(filled)} of {outputs * inputs} entries are weights"
     heading = Text(0, 6, words, "label", "start")
@@ -84,7 +84,7 @@ def draw_matrix(title: str, bound: BoundPlan, weight: np.ndarray | None = None) 
 
 
 def _heat(values: np.ndarray, blank: str = "") -> tuple[list[Shape], Panel]:
-    """A cell for each value, darker or brighter for more, with its number where that fits. `blank` is the style of 0."""
+    """A cell for each value, its colour stronger for more, its number where that fits; `blank` is the style of 0."""
     plane = _plane(values)
     texts = [shown(value) for value in plane.ravel().tolist()]
     rows, columns = plane.shape
@@ -94,12 +94,12 @@ def _heat(values: np.ndarray, blank: str = "") -> tuple[list[Shape], Panel]:
     least, most = (positive.min(), positive.max()) if positive.size else (0, 0)
     cells: list[Shape] = []
     letters: list[Shape] = []
-    for (row, column), value in np.ndenumerate(plane):
+    for place, value in np.ndenumerate(plane):
         level = round((HEATS - 1) * float((value - least) / (most - least))) if most > least else HEATS // 2
         empty = blank and not value
-        cells.append(panel.rect(row, column, blank if empty else f"heat{level}"))
+        cells.append(panel.rect(place, blank if empty else f"heat{level}"))
         if not empty:
-            letters += panel.text(row, column, shown(value), f"on-heat{level}")
+            letters += panel.text(place, shown(value), f"on-heat{level}")
     return [*sorted(cells, key=lambda shape: shape.style), *sorted(letters, key=lambda shape: shape.style)], panel
 
 

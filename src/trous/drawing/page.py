@@ -1,4 +1,4 @@
-"""A picture as one HTML page that needs nothing else: a slider over its steps, and cells that tell what they are joined to."""
+"""A picture as one HTML page that needs nothing else: a slider over its steps, and cells that tell their taps."""
 
 from __future__ import annotations
 

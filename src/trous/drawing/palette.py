@@ -1,8 +1,8 @@
 """Colours and styles of the pictures, for light and dark.
 
-The hues are Paul Tol's "light" scheme (SRON/EPS/TN/09-002, 2021), made to be told apart by the colour-blind and to carry
-dark text. What a hue tints is mixed from it and the paper. tests/drawing/test_palette.py holds every text to a contrast
-of 4.5 (WCAG 2.1, 1.4.3).
+The hues are Paul Tol's "light" scheme (SRON/EPS/TN/09-002, 2021), made to be told apart by the colour-blind and to
+carry dark text. What a hue tints is mixed from it and the paper. Every text has a contrast of at least 4.5 with what it
+stands on (WCAG 2.1, 1.4.3), which tests/drawing/test_palette.py holds.
 """
 
 from __future__ import annotations

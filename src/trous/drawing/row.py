@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trous.drawing.canvas import LABEL, Panel, cell_size, compose
+from trous.drawing.canvas import Panel, cell_size, compose
 from trous.drawing.layer import Numbers, hue, most_telling, tap_caption
 from trous.drawing.scene import Drawing, Line, Links, Shape, Text, text_width
 from trous.drawing.values import kernel_size, shown, taps
@@ -48,15 +48,15 @@ class _Row:
             yield from (self._line(o, i, "link") for i in self.grid.taps(o).values())
         for place in self.grid.places:
             if place not in inputs:
-                yield self.inputs.rect(0, place, "hole" if 0 <= place <= inputs[-1] else "padding")
+                yield self.inputs.rect((0, place), "hole" if 0 <= place <= inputs[-1] else "padding")
         for i, place in enumerate(inputs):
-            yield self.inputs.rect(0, place, "input", ("input", i))
+            yield self.inputs.rect((0, place), "input", ("input", i))
             if self.numbers:
-                yield from self.inputs.text(0, place, shown(self.numbers.x[0, 0, i]), "value")
+                yield from self.inputs.text((0, place), shown(self.numbers.x[0, 0, i]), "value")
         for o in range(self.axis.output_size):
-            yield self._output(o).rect(0, 0, f"tint{self._hue(o)}", ("output", o))
+            yield self._output(o).rect((0, 0), f"tint{self._hue(o)}", ("output", o))
             if self.numbers:
-                yield from self._output(o).text(0, 0, shown(self.numbers.y[0, 0, o]), "value")
+                yield from self._output(o).text((0, 0), shown(self.numbers.y[0, 0, o]), "value")
 
     def frame(self, o: int) -> Iterator[Shape]:
         colour, found, place = self._hue(o), self.grid.taps(o), self.grid.place(o)
@@ -64,26 +64,26 @@ class _Row:
             yield self._line(o, i, f"line{colour}")
         texts: list[Text] = []
         for i in found.values():
-            yield self.inputs.rect(0, self.grid.inputs[i], f"hue{colour}")
+            yield self.inputs.rect((0, self.grid.inputs[i]), f"hue{colour}")
             if self.numbers:
-                texts += self.inputs.text(0, self.grid.inputs[i], shown(self.numbers.x[0, 0, i]), "on-hue")
+                texts += self.inputs.text((0, self.grid.inputs[i]), shown(self.numbers.x[0, 0, i]), "on-hue")
         window = range(place + self.grid.window[0], place + self.grid.window[-1] + 1)
         kernel = Panel(self.inputs.x, self.top + self.cell + 8 + self.cell, self.cell, range(1), self.grid.places)
         read = {tap.kernel for tap in found}
         for at in window:
             if at - place not in self.grid.kernel.values():
-                yield kernel.rect(0, at, "hole")
+                yield kernel.rect((0, at), "hole")
         for tap in sorted(self.axis.plan.taps, key=lambda tap: tap.kernel in read):
             at = place + self.grid.kernel[tap.kernel]
             lit = tap.kernel in read
-            yield kernel.rect(0, at, f"hue{colour}" if lit else f"tint{hue((self.axis,), (tap.phase,))}")
+            yield kernel.rect((0, at), f"hue{colour}" if lit else f"tint{hue((self.axis,), (tap.phase,))}")
             weight = shown(self.numbers.weight[0, 0, tap.kernel]) if self.numbers else f"w{tap.kernel}"
-            texts += kernel.text(0, at, weight, "on-hue" if lit else "value")
+            texts += kernel.text((0, at), weight, "on-hue" if lit else "value")
         yield self.inputs.window(range(1), window, "window")
-        yield self._output(o).rect(0, 0, f"hue{colour}")
-        yield self._output(o).window(range(1), range(1), "chosen")
+        yield self._output(o).rect((0, 0), f"hue{colour}")
+        yield self._output(o).rect((0, 0), "chosen")
         if self.numbers:
-            texts += self._output(o).text(0, 0, shown(self.numbers.y[0, 0, o]), "on-hue")
+            texts += self._output(o).text((0, 0), shown(self.numbers.y[0, 0, o]), "on-hue")
         yield from texts
 
     def caption(self, o: int) -> str:
@@ -103,5 +103,5 @@ class _Row:
         return Panel(x, 0, self.cell, range(1), range(1))
 
     def _line(self, o: int, i: int, style: str) -> Line:
-        x = self.inputs.rect(0, self.grid.inputs[i], "input").x + self.cell / 2
+        x = self.inputs.rect((0, self.grid.inputs[i]), "input").x + self.cell / 2
         return Line(self._output(o).x + self.cell / 2, self.cell, x, self.top, style)

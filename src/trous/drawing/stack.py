@@ -78,42 +78,42 @@ def draw_windows(title: str, layers: Sequence[Layer]) -> Drawing:
     """
     size, depth = layers[0].bound.input_size, len(layers)
     chosen = _centres(layers)
-    windows = [[_field(layers[: row + 1], axis, chosen[row][axis]) for axis in (0, 1)] for row in range(depth)]
+    windows = []
+    for row, (y, x) in enumerate(chosen):
+        windows.append((_field(layers[: row + 1], 0, y), _field(layers[: row + 1], 1, x)))
     read = [reached([layer.bound for layer in layers[: row + 1]], chosen[row])[0] > 0 for row in range(depth)]
-    spans = [_hull(range(size[axis]), *(window[axis] for window in windows)) for axis in (0, 1)]
-    panel = Panel(0, 0, cell_size(*map(len, spans)), *spans)
+    rows, columns = (_hull(range(size[axis]), *(window[axis] for window in windows)) for axis in (0, 1))
+    panel = Panel(0, 0, cell_size(len(rows), len(columns)), rows, columns)
     cells: list[Shape] = []
-    for place in product(*spans):
+    for place in product(rows, columns):
         inside = all(0 <= at < n for at, n in zip(place, size, strict=True))
-        cells.append(panel.rect(*place, "input" if inside else "padding"))
+        cells.append(panel.rect(place, "input" if inside else "padding"))
     background: list[Shape] = sorted(cells, key=lambda shape: shape.style, reverse=True)
     background.append(panel.below(f"input {size[0]}×{size[1]}"))
 
     left = panel.width + GAP / 2
+    fields = ["×".join(str(len(interval)) for interval in window) for window in windows]
     frames = []
     for upto in range(1, depth + 1):
         shapes: list[Shape] = []
         fresh = np.full(size, -1)
         for row in reversed(range(upto)):
             fresh[read[row]] = row
-        shapes += [panel.rect(*place, f"hue{row % len(HUES)}") for place, row in np.ndenumerate(fresh) if row >= 0]
-        holes = [place for place in product(*windows[upto - 1]) if place in np.ndindex(size) and fresh[place] < 0]
-        shapes += [line for place in holes for line in panel.cross(*place)]
-        equal: list[list[range]] = []
+        colours = {(y, x): int(fresh[y, x]) for y, x in np.argwhere(fresh >= 0).tolist()}
+        shapes += [panel.rect(place, f"hue{row % len(HUES)}") for place, row in colours.items()]
+        holes = [(y, x) for y, x in product(*windows[upto - 1]) if 0 <= y < size[0] and 0 <= x < size[1]]
+        holes = [place for place in holes if place not in colours]
+        shapes += [line for place in holes for line in panel.cross(place)]
+        for row, window in enumerate(windows[:upto]):
+            shapes.append(panel.window(*window, "window", inset=3 * windows[:row].count(window)))
         for row in range(upto):
-            inset = 3.0 * equal.count(windows[row])
-            equal.append(windows[row])
-            shapes.append(panel.window(*windows[row], "window", inset))
-        for row in range(upto):
-            y = panel.height / 2 + 24 * (row - (depth - 1) / 2)
-            rows, columns = map(len, windows[row])
-            swatch = Panel(left, y - 7, 14, range(1), range(1))
-            words = f"after layer {row + 1} ({layers[row].brief}): {rows}×{columns}"
-            shapes += [swatch.rect(0, 0, f"hue{row % len(HUES)}"), Text(left + 22, y, words, "label", "start")]
-        rows, columns = map(len, windows[upto - 1])
+            level = panel.height / 2 + 24 * (row - (depth - 1) / 2)
+            swatch = Panel(left, level - 7, 14, range(1), range(1))
+            words = f"after layer {row + 1} ({layers[row].brief}): {fields[row]}"
+            shapes += [swatch.rect((0, 0), f"hue{row % len(HUES)}"), Text(left + 22, level, words, "label", "start")]
         named = "1 layer" if upto == 1 else f"{upto} layers"
         count = np.count_nonzero(read[upto - 1])
-        frames.append((shapes, f"after {named} the field is {rows}×{columns}, and {count} inputs are read"))
+        frames.append((shapes, f"after {named} the field is {fields[upto - 1]}, and {count} inputs are read"))
     return compose(title, background, frames, still=depth - 1)
 
 

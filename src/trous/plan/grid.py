@@ -1,14 +1,14 @@
 """The grid on which inputs and outputs of an axis have their places: what pictures of a layer are drawn on.
 
-Input `i` stands at place `up*i`, with `up - 1` holes behind it; the window of output `o` at `down*o`. A tap joins the two
-at a distance that is the same for all outputs,
+Input `i` stands at place `up*i`, with `up - 1` holes behind it; the window of output `o` at `down*o`. A tap joins the
+two at a distance that is the same for all outputs,
 
     up*i - down*o = up*offset - down*phase
 
-so the kernel is a window on that grid: the holes of a dilated kernel are distances that no tap has, and the zeros of the
-padding are places outside the inputs. For a transposed convolution this is the convolution over the input with zeros in
-between and a border of `dilation*(kernel-1) - padding` (Dumoulin & Visin 2016, section 4), its kernel mirrored. Nothing
-computes that way here; it is how the layer is usually drawn.
+so the kernel is a window on that grid: the holes of a dilated kernel are distances that no tap has, and the zeros of
+the padding are places outside the inputs. For a transposed convolution this is the convolution over the input with
+zeros in between and a border of `dilation*(kernel-1) - padding` (Dumoulin & Visin 2016, section 4), its kernel
+mirrored. Nothing computes that way here; it is how the layer is usually drawn.
 """
 
 from __future__ import annotations
