@@ -64,7 +64,8 @@ def _colours() -> dict[str, tuple[str, str]]:
 
 
 def _readable(background: str) -> str:
-    return max((_INK[0], _INK[1]), key=lambda text: contrast(text, background))
+    """Black or white, of which one has a contrast of 4.58 or more with any colour."""
+    return max(("#000000", "#ffffff"), key=lambda text: contrast(text, background))
 
 
 COLOURS = _colours()
