@@ -35,6 +35,11 @@ def overlapping(boxes: list[tuple[float, float, float, float]]) -> Iterator[tupl
                 yield b, a
 
 
+def outside(drawing: Drawing, boxes: list[tuple[float, float, float, float]]) -> list[tuple[float, ...]]:
+    """The boxes that reach over the edge of the picture."""
+    return [b for b in boxes if min(b) < 0 or b[2] > drawing.width or b[3] > drawing.height]
+
+
 def keyed(drawing: Drawing) -> dict[Key, Rect]:
     """The rectangle that stands for each input, output and weight."""
     return {shape.key: shape for shape in drawing.background if isinstance(shape, Rect) and shape.key}

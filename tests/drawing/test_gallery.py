@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from drawing.seen import overlapping, visible_texts
+from drawing.seen import outside, overlapping, visible_texts
 from trous import TrousError
 from trous.drawing import Drawing, gallery
 from trous.drawing.gallery import GALLERY, draw_gallery
@@ -52,7 +52,7 @@ def test_every_text_can_be_read(name: str) -> None:
         seen = visible_texts(drawing, frame)
         boxes = [text.box for text, _ in seen]
         assert [(seen[a][0].text, seen[b][0].text) for a, b in overlapping(boxes)] == [], frame
-        assert all(0 <= b[0] and 0 <= b[1] and b[2] <= drawing.width and b[3] <= drawing.height for b in boxes), frame
+        assert outside(drawing, boxes) == [], frame
         for ink, ground in {(STYLES[text.style].fill, ground) for text, ground in seen}:
             for mode in (0, 1):
                 assert contrast(COLOURS[ink][mode], COLOURS[ground][mode]) >= 4.5, (ink, ground, mode)

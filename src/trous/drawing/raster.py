@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from trous.drawing.palette import COLOURS, STYLES, Style
+from trous.drawing.palette import COLOURS, STYLES, Style, mix
 from trous.drawing.scene import Circle, Drawing, Line, Rect, Shape, Text
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SCALE = 2  #: pixels of the file for one of the drawing
 _OVER = 2  #: drawn so much larger than that, and reduced
-_COLOURS = 64
 #: What Pillow's own font lacks.
 _SPELT = str.maketrans({"×": "x", "−": "-", "→": "-"})
 _PAUSE = 3  #: the last frame of an animation stays so much longer
@@ -32,11 +31,8 @@ def gif(drawing: Drawing, *, dark: bool = False, scale: int = 1) -> bytes:
 
     ground = _ground(drawing, dark, scale)
     images = [_reduced(_with(ground, frame.shapes, dark, scale)) for frame in drawing.frames]
-    # One palette for all frames, from the most telling one and the first: no flicker, and small differences.
-    sample = Image.new("RGB", (images[0].width, 2 * images[0].height))
-    sample.paste(images[drawing.still], (0, 0))
-    sample.paste(images[0], (0, images[0].height))
-    palette = sample.quantize(_COLOURS, dither=Image.Dither.NONE)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([c for colour in _palette(drawing, dark) for c in bytes.fromhex(colour[1:])])
     flat = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in images]
     times = [drawing.milliseconds] * len(flat)
     times[-1] *= _PAUSE if len(flat) > 1 else 1
@@ -52,6 +48,18 @@ def _file(picture: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def _palette(drawing: Drawing, dark: bool) -> list[str]:
+    """Every colour of the picture, the same for all frames, and what edges and letters are blurred to."""
+    styles = {shape.style for frame in drawing.frames for shape in frame.shapes}
+    styles |= {shape.style for shape in drawing.background}
+    used = [STYLES[name] for name in sorted(styles)]
+    grounds = dict.fromkeys(["paper", *(style.fill for style in used if style.fill and not style.size)])
+    lines = dict.fromkeys([style.fill if style.size else style.stroke for style in used])
+    on, over = ([COLOURS[name][dark] for name in names if name] for names in (grounds, lines))
+    blurred = [mix(line, ground, share) for share in (0.33, 0.67) for line in over for ground in on]
+    return list(dict.fromkeys([*on, *over, *blurred]))[:256]
 
 
 def _ground(drawing: Drawing, dark: bool, scale: int) -> Image.Image:

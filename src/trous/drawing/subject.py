@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from trous.errors import TrousError
@@ -36,14 +37,13 @@ def layers(what: Any, size: Any) -> list[Layer]:
         raise TrousError("spec", "must be at least one layer", what)
     sizes = integers("size", size, 1, _LONGEST)
     here: tuple[int, ...] = (sizes,) if isinstance(sizes, int) else sizes
+    if len(here) > 3:
+        raise TrousError("size", "must have one to three axes", size)
     found = []
     for item in given:
         layer = _layer(item, here, size)
         for side in (layer.bound.input_size, layer.bound.output_size):
-            cells = 1
-            for n in side:
-                cells *= n
-            if cells > _MOST or max(side) > _LONGEST:
+            if prod(side) > _MOST or max(side) > _LONGEST:
                 raise TrousError("size", f"must be small enough to be seen, at most {_MOST} cells", size)
         found.append(layer)
         here = layer.bound.output_size
