@@ -3,7 +3,7 @@ PYTHON ?= python3
 STAMP := .venv/installed
 ARGS ?=
 
-.PHONY: setup demo test test-slow check bench
+.PHONY: setup demo test test-slow check bench figures
 
 setup: $(STAMP)
 
@@ -24,3 +24,8 @@ check: setup
 
 bench: setup
 	.venv/bin/trous bench $(ARGS)
+
+# All pictures, those that move as GIF too, and of these the ones that the pages show.
+figures: setup
+	.venv/bin/trous draw --gallery build/figures
+	for figure in docs/figures/*.svg; do cp build/figures/$$(basename $$figure) docs/figures/; done

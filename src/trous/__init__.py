@@ -3,8 +3,8 @@
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
 that stay as they are. `explain` says which code a call would run, `inspect` what a network does to sizes, receptive
-fields and budgets. Importing this needs NumPy and llvmlite; what needs
-torch imports it when first asked for.
+fields and budgets, `draw` shows what a layer computes. Importing this needs NumPy and llvmlite; what only some need is
+imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
     from trous import nn
+    from trous.drawing import draw
     from trous.inspection import inspect
     from trous.nn import accelerate
 
@@ -35,6 +36,7 @@ __all__ = [
     "accelerate",
     "conv",
     "conv_transpose",
+    "draw",
     "explain",
     "freeze",
     "functional",
@@ -44,16 +46,16 @@ __all__ = [
     "nn",
 ]
 
-#: Names that are fetched when first asked for, and from where; "" for modules. What runs layers does not need them.
-_LAZY = {"accelerate": "trous.nn", "inspect": "trous.inspection", "nn": ""}
 _NEEDS_TORCH = ("accelerate", "nn")
+#: Names that are imported when they are first asked for, and the module that has them or is what they name.
+_LATE = {"accelerate": "trous.nn", "draw": "trous.drawing", "inspect": "trous.inspection", "nn": "trous.nn"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _LATE:
         raise AttributeError(f"module 'trous' has no attribute {name!r}")
-    module = importlib.import_module(_LAZY[name] or f"trous.{name}")
-    return getattr(module, name) if _LAZY[name] else module
+    module = importlib.import_module(_LATE[name])
+    return module if _LATE[name] == f"trous.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

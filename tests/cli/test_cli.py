@@ -35,7 +35,15 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["demo", "--help"], ["plan", "-h"], ["explain", "-h"], ["bench", "--help"], ["bench", "layers", "-h"]],
+    [
+        ["--help"],
+        ["demo", "--help"],
+        ["draw", "--help"],
+        ["plan", "-h"],
+        ["explain", "-h"],
+        ["bench", "--help"],
+        ["bench", "layers", "-h"],
+    ],
 )
 def test_help_has_examples(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

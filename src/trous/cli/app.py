@@ -9,6 +9,7 @@ import typer
 import trous
 from trous.cli.bench import bench
 from trous.cli.demo import demo
+from trous.cli.draw import draw
 from trous.cli.explain import explain
 from trous.cli.inspect import inspect
 from trous.cli.plan import plan
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.command()(demo)
+app.command()(draw)
 app.command()(explain)
 app.command()(inspect)
 app.command()(plan)
@@ -47,5 +49,6 @@ def _trous(
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
       trous inspect mynet:UNet -i 1,3,256,256
+      trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1 -o upsampling.gif
       trous bench                       every layer of a list, beside the other libraries
     """

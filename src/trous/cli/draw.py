@@ -1,0 +1,95 @@
+"""`trous draw`: pictures of a layer, of several, or the whole gallery."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trous.errors import TrousError
+
+
+def draw(
+    problems: Annotated[
+        list[str] | None, typer.Argument(metavar="LAYER", help="Layers with their sizes.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file: .svg, .png (one step), .gif or .html.")] = Path(
+        "drawing.svg"
+    ),
+    view: Annotated[
+        str | None,
+        typer.Option("--view", help="taps, matrix, channels, overlap, coverage or stack.", show_default=False),
+    ] = None,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Write numbers and their sums into the cells.")] = False,
+    dark: Annotated[
+        bool, typer.Option("--dark", help="Dark colours; .svg and .html follow the viewer's without.")
+    ] = False,
+    step: Annotated[
+        int | None, typer.Option("--step", help="This step alone, counted from 0.", show_default=False)
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option("--gallery", help="Write the whole gallery into this folder.", show_default=False)
+    ] = None,
+) -> None:
+    """Draw what a layer computes: an animation with a step for each output, or one of the other views.
+
+    The word is that of trous plan. Several words are layers in sequence; what the first gives is the size of the
+    second, whose own size must agree. Views:
+
+    \b
+      taps       input with its holes and padding, kernel, output (the default for one layer)
+      matrix     a row for each output, a column for each input
+      channels   which input channels each output channel reads
+      overlap    how many taps each output gets: the checkerboard of uneven overlap
+      coverage   which inputs of its field the middle output (or --step) reads: gridding
+      stack      a tree for one axis, nested receptive fields for two (the default for several layers)
+
+    \b
+    Examples:
+      trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1 -o upsampling.gif
+      trous draw conv,c1-1,x9,k3,d2 --numbers --step 2 -o dilated.png
+      trous draw conv,c4-6,x5x5,k3x3,p1,g2 --view channels -o groups.html
+      trous draw conv,c1-1,x9x9,k3x3 conv,c1-1,x7x7,k3x3,d2 -o fields.svg
+      trous draw --gallery build/figures
+    """
+    if gallery is not None:
+        if problems:
+            raise TrousError("gallery", "must be asked for without layers", " ".join(problems))
+        return _gallery(gallery)
+    if not problems:
+        raise TrousError("layers", "must be one at least, as in: trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1", [])
+    from trous.drawing import draw as picture
+    from trous.problem import Problem
+
+    parsed = [Problem.parse(word) for word in problems]
+    for before, after in pairwise(parsed):
+        if before.output_size != after.size:
+            raise TrousError("size", f"must be what {before} gives, {before.output_size}", after.size, str(after))
+    first = parsed[0]
+    drawing = picture(
+        first.spec if len(parsed) == 1 else [problem.spec for problem in parsed],
+        first.size,
+        view=view,
+        numbers=numbers,
+        channels=(first.in_channels, first.out_channels) if view == "channels" else None,
+        step=step,
+    )
+    written = drawing.save(out, dark=dark or None)
+    typer.echo(f"{drawing.title}: {_steps(len(drawing.frames))}, wrote {written}")
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"
+
+
+def _gallery(folder: Path) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from trous.drawing.gallery import GALLERY, draw_gallery
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        written = list(progress.track(draw_gallery(folder), total=2 * len(GALLERY), description="Drawing"))
+    typer.echo(f"wrote {len(written)} files of {len(GALLERY)} pictures into {folder}")

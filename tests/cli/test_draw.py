@@ -1,0 +1,103 @@
+"""`trous draw` as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import trous
+from trous.cli import main
+from trous.drawing import gallery
+
+TRANSPOSED = "conv_transpose,c1-1,x3x3,k3x3,s2,p1"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["trous", "draw", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    return int(exit_.value.code or 0)
+
+
+def test_the_default(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(TRANSPOSED, monkeypatch=monkeypatch) == 0
+    said = "Transposed convolution 3×3, stride 2, padding 1: 25 steps, wrote drawing.svg\n"
+    assert capsys.readouterr().out == said
+    drawing = trous.draw(trous.ConvTranspose(3, stride=2, padding=1), (3, 3))
+    assert (folder / "drawing.svg").read_text(encoding="utf-8") == drawing.svg()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([TRANSPOSED, "--numbers"], {"numbers": True}),
+        ([TRANSPOSED, "--view", "overlap"], {"view": "overlap"}),
+        ([TRANSPOSED, "--step", "7"], {"step": 7}),
+    ],
+)
+def test_options(
+    arguments: list[str], expected: dict[str, object], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(*arguments, "-o", "x.svg", monkeypatch=monkeypatch) == 0
+    drawing = trous.draw(trous.ConvTranspose(3, stride=2, padding=1), (3, 3), **expected)  # type: ignore[arg-type]
+    assert (folder / "x.svg").read_text(encoding="utf-8") == drawing.svg()
+
+
+def test_channels_are_the_word_s(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("conv,c4-6,x5,k3,g2", "--view", "channels", "-o", "x.svg", monkeypatch=monkeypatch) == 0
+    drawing = trous.draw(trous.Conv(3, groups=2), 5, channels=(4, 6))
+    assert (folder / "x.svg").read_text(encoding="utf-8") == drawing.svg()
+
+
+def test_several_words_are_a_stack(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["conv,c1-1,x9,k3,d2", "conv_transpose,c1-1,x5,k2,s2"]
+    assert run(*words, "-o", "x.svg", monkeypatch=monkeypatch) == 0
+    drawing = trous.draw([trous.Conv(3, dilation=2), trous.ConvTranspose(2, stride=2)], 9)
+    assert (folder / "x.svg").read_text(encoding="utf-8") == drawing.svg()
+
+
+def test_gif_in_the_dark(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(TRANSPOSED, "--dark", "-o", "x.gif", monkeypatch=monkeypatch) == 0
+    with Image.open(folder / "x.gif") as opened:
+        assert opened.n_frames == 25  # type: ignore[attr-defined]
+        assert sum(opened.convert("RGB").getpixel((1, 1))) < 100  # type: ignore[arg-type]
+
+
+def test_the_gallery(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(gallery, "GALLERY", gallery.GALLERY[:1])
+    assert run("--gallery", "new/figures", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "wrote 2 files of 1 pictures into new/figures\n"
+    assert sorted(os.listdir(folder / "new/figures")) == ["no_padding_no_strides.gif", "no_padding_no_strides.svg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "layers must be one at least, as in: trous draw conv_transpose,"),
+        (["conv,c1-1,x5,k3", "-o", "x.pdf"], "path must end in one of .svg, .png, .gif, .html, got 'x.pdf'"),
+        (["conv,c1-1,x5,k3", "-o", "missing/x.svg"], "path must be where a file can be written (No such file"),
+        (["conv,c1-1,x5,k3", "--view", "film"], "view must be one of taps, matrix,"),
+        (["conv,c1-1,x5,k3", "--step", "3"], "step must be from 0 to 2, got 3"),
+        (["conv,c1-1,x5,k9"], "kernel must fit into the padded input"),
+        (["conv,c1-1,x5,k3", "conv,c1-1,x5,k3"], "size must be what conv,n1,c1-1,x5,k3 gives, (3,), got (5,)"),
+        (["conv,c1-1,x5,k3", "--gallery", "x"], "gallery must be asked for without layers"),
+    ],
+)
+def test_bad_input_is_one_message(
+    arguments: list[str], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, monkeypatch=monkeypatch) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"trous: {said}")
+    assert captured.out == ""
+    assert os.listdir(folder) == []
