@@ -239,6 +239,21 @@ def test_writing_into_slices_is_followed() -> None:
     assert [inspected.interval(p)[0] for p in (0, 2, 11, 12)] == [range(8, 9), range(1), range(9, 10), range(0)]
 
 
+def test_constant_indices_are_followed() -> None:
+    class Picked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(1, 1, 3, padding=1)
+            self.register_buffer("order", torch.tensor([7, 0, 3]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(x)[..., self.order]
+
+    inspected = report(Picked(), 1, 1, 9)
+    assert [inspected.interval(p)[0] for p in range(3)] == [range(6, 9), range(2), range(2, 5)]
+    assert inspected.warnings == ()
+
+
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
 def test_padding_modes_read_inputs_again(mode: str) -> None:
     inspected = report(nn.Conv1d(1, 1, 5, padding=2, padding_mode=mode), 1, 1, 8)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from trous.inspection import flow
@@ -248,6 +249,14 @@ def _stack(call: Call) -> list[Value]:
 def rearranging(call: Call) -> list[Value]:
     """Whatever copies elements or looks at them in another way: done by torch itself to arrays of positions."""
     return [flow.rearranged(call.first, move) for move in moves(call)]
+
+
+@operator("index", "index_select", "take")
+def _indexed(call: Call) -> list[Value]:
+    """A copy of what constant indices name; of others, which depend on values, nothing is known."""
+    if any(isinstance(tensor, FakeTensor) for tensor in call.tensors[1:]):
+        return everything(call)
+    return rearranging(call)
 
 
 def moves(call: Call) -> list[Callable[[np.ndarray], np.ndarray]]:

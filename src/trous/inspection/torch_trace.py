@@ -30,6 +30,7 @@ from trous.errors import TrousError
 from trous.inspection import flow
 from trous.inspection.graph import Graph, Node, depends
 from trous.inspection.mending import Mismatch, mend
+from trous.inspection.torch_modules import Modules, parameters, readable
 from trous.inspection.torch_ops import (
     ELEMENTWISE,
     OPERATORS,
@@ -56,6 +57,7 @@ def trace(model: nn.Module, inputs: Sequence[Tensor], dims: Sequence[Sequence[in
 
     Raises TrousError where the model does not accept inputs of these shapes.
     """
+    model = getattr(model, "_orig_mod", model)  # of torch.compile, which would only run what it has compiled
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -74,15 +76,8 @@ def _run(model: nn.Module, inputs: list[Tensor], dims: Sequence[Sequence[int]]) 
     values = [network_input(n, x.shape, d, x.element_size()) for n, (x, d) in enumerate(zip(inputs, dims, strict=True))]
     graph = Graph(tuple(values), tuple(Axis(n, dim) for n, each in enumerate(dims) for dim in each))
     recorder = Recorder(graph, zip(inputs, values, strict=True))
-    seen: set[int] = set()
-    for name, parameter in model.named_parameters():
-        if id(parameter) not in seen:
-            seen.add(id(parameter))
-            layer = name.partition(".parametrizations")[0] if ".parametrizations." in name else name.rpartition(".")[0]
-            layer = layer or type(model).__name__
-            graph.parameters[layer] = graph.parameters.get(layer, 0) + parameter.numel()
-            graph.parameter_bytes += parameter.numel() * parameter.element_size()
-    with recorder.following(model), recorder:
+    graph.parameters, graph.parameter_bytes = parameters(model)
+    with recorder.modules.following(model), recorder.recurrent(), recorder:
         try:
             result = model(*inputs)
         except (TrousError, *NEEDS_DATA):
@@ -90,7 +85,8 @@ def _run(model: nn.Module, inputs: list[Tensor], dims: Sequence[Sequence[int]]) 
         except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
             if recorder.failed:
                 raise
-            where = f" of layer {recorder.path!r}" if recorder.path else ""
+            path = recorder.modules.current.path
+            where = f" of layer {path!r}" if path else ""
             shapes = [tuple(x.shape) for x in inputs]
             rule = f"must be what the model accepts; the forward pass{where} failed: {str(error).splitlines()[0]}"
             raise TrousError("input_size", rule, shapes[0] if len(shapes) == 1 else shapes) from error
@@ -100,53 +96,26 @@ def _run(model: nn.Module, inputs: list[Tensor], dims: Sequence[Sequence[int]]) 
 
 
 class Recorder(TorchDispatchMode):
-    """Writes down every operator between its entry and its exit."""
+    """Writes down every operator between its entry and its exit, and follows what its tensors depend on."""
 
     def __init__(self, graph: Graph, inputs: Any) -> None:
         super().__init__()
         self.graph = graph
         self.values: WeakIdKeyDictionary = WeakIdKeyDictionary()
         self.views: WeakIdKeyDictionary = WeakIdKeyDictionary()  # of a view: the call that made it, and which result
-        self.stack: list[tuple[str, nn.Module, int]] = []
-        self.calls = 0
+        self.modules = Modules()
         self.silent = False
         self.failed = False  # whether an error comes from here and not from the model
         for tensor, value in inputs:
             self.values[tensor] = value
-
-    @property
-    def path(self) -> str:
-        return self.stack[-1][0] if self.stack else ""
 
     def value(self, tensor: Tensor) -> Value:
         known = self.values.get(tensor)
         return Value(tuple(tensor.shape), {}, tensor.element_size()) if known is None else known
 
     @contextlib.contextmanager
-    def following(self, model: nn.Module) -> Iterator[None]:
-        """Know at every operator which module calls it; recurrent layers are written down as one operator."""
-        handles = []
-        for name, module in model.named_modules():
-            if "parametrizations" in name.split("."):
-                continue
-
-            def enter(module: nn.Module, args: Any, name: str = name) -> None:
-                self.calls += 1
-                self.stack.append((name, module, self.calls))
-
-            def leave(module: nn.Module, args: Any, out: Any) -> None:
-                self.stack.pop()
-
-            handles += [module.register_forward_pre_hook(enter, prepend=True), module.register_forward_hook(leave)]
-        with self._recurrent():
-            try:
-                yield
-            finally:
-                for handle in handles:
-                    handle.remove()
-
-    @contextlib.contextmanager
-    def _recurrent(self) -> Iterator[None]:
+    def recurrent(self) -> Iterator[None]:
+        """Write recurrent layers down as one operator, rather than step by step."""
         kept = {name: getattr(_VF, name) for name in ("gru", "lstm", "rnn_tanh", "rnn_relu")}
         try:
             for name, function in kept.items():
@@ -158,7 +127,7 @@ class Recorder(TorchDispatchMode):
 
     def _scan(self, function: Any, name: str, args: tuple[Any, ...]) -> Any:
         """A recurrent layer: each output depends on all steps before its own, in both directions on all."""
-        x, layer = args[0], self._layer(name)
+        x, layer = args[0], self.modules.current.title(name)
         value = self.value(x)
         packed = not isinstance(args[-1], bool) or len(args) != 9
         time, features = (1, 2) if args[-1] else (0, 2)
@@ -204,7 +173,9 @@ class Recorder(TorchDispatchMode):
         name = own.rstrip("_") if written else own
         if func.namespace == "trous":
             name = f"trous::{name}"
-        call = Call(name, func, arguments, [tuple(y.shape) for y in results], self.value, self._layer(name))
+        call = Call(
+            name, func, arguments, [tuple(y.shape) for y in results], self.value, self.modules.current.title(name)
+        )
         values = call.values
         looks = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
         if looks and call.tensors:
@@ -241,15 +212,13 @@ class Recorder(TorchDispatchMode):
         for tensor, value in zip(tensors, values, strict=True):
             self.values[tensor] = Value(value.shape, value.trails, tensor.element_size())
         outputs = tuple(self.values[tensor] for tensor in tensors)
-        path, module, number = self.stack[-1] if self.stack else ("", None, 0)
-        leaf = _is_leaf(module, path)
-        if leaf:
-            layer, kind = path or type(module).__name__, type(module).__name__.removeprefix("Parametrized")
+        work = self.modules.current
+        if work.is_layer:
+            layer, kind, number = work.path or work.kind, work.kind, work.call
         else:  # a function, which is a layer of its own
-            self.calls += 1
-            kind = _READABLE.get(kind, kind)
-            number, layer = self.calls, f"{path}.{kind}".lstrip(".")
-        node = Node(layer, kind, number, tuple(inputs), outputs, products, products, view=view, module=leaf)
+            kind = readable(kind)
+            layer, number = work.title(kind), self.modules.number()
+        node = Node(layer, kind, number, tuple(inputs), outputs, products, products, view=view, module=work.is_layer)
         node.warnings += warnings
         if call is not None:
             node.multiplications = call.cost.multiplications if call.cost else call.multiplications
@@ -257,17 +226,8 @@ class Recorder(TorchDispatchMode):
             node.moves = OPERATORS.get(call.name) is rearranging
             node.spec, node.bound, node.channels = call.spec, call.bound, call.channels
             if call.cost is not None:
-                node.weight = self._weight(call, module if leaf else None)
+                node.weight = _weight(call, work.module if work.is_layer else None)
         self.graph.nodes.append(node)
-
-    def _weight(self, call: Call, module: nn.Module | None) -> Any:
-        """How to fetch the weight once the run is over; None where it was computed on the way and has no data."""
-        weight = call.arguments.get("weight", call.arguments.get("w"))
-        if isinstance(getattr(module, "weight", None), Tensor):
-            return lambda: module.weight.detach().double().cpu().numpy()  # type: ignore[union-attr, operator]
-        if isinstance(weight, Tensor) and not isinstance(weight, FakeTensor):
-            return lambda: weight.detach().double().cpu().numpy()
-        return None
 
     def _write_through(self, tensor: Tensor) -> None:
         """What was written into a view stands in the tensor that it looks at."""
@@ -276,12 +236,6 @@ class Recorder(TorchDispatchMode):
             base, move = call.tensors[0], moves(call)[number] if call.name in OPERATORS else _same
             self.values[base] = flow.written(self.value(base), self.value(tensor), move)
             tensor = base
-
-    def _layer(self, name: str) -> str:
-        path, module, _ = self.stack[-1] if self.stack else ("", None, 0)
-        if _is_leaf(module, path):
-            return f"{path} ({type(module).__name__})".lstrip()
-        return f"{path}.{_READABLE.get(name, name)}".lstrip(".")
 
     def _made_to_fit(self, func: Any, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """Where arrays of different sizes meet: crop them to the smallest, so that the rest is seen too, and say so."""
@@ -301,24 +255,10 @@ class Recorder(TorchDispatchMode):
         return args, kwargs, _named(func, args, kwargs), [warning]
 
 
-#: Names of operators as functions are called.
-_READABLE = {
-    "trous::run": "conv",
-    "trous::run_finished": "conv",
-    "constant_pad_nd": "pad",
-    "max_pool2d_with_indices": "max_pool2d",
-    "max_pool3d_with_indices": "max_pool3d",
-    "_adaptive_avg_pool2d": "adaptive_avg_pool2d",
-    "_adaptive_avg_pool3d": "adaptive_avg_pool3d",
-    "_softmax": "softmax",
-    "_native_multi_head_attention": "attention",
-    "_scaled_dot_product_flash_attention_for_cpu": "attention",
-}
-
 #: Where the inputs that are read depend on values.
 _DATA_DEPENDENT = frozenset(
-    """embedding gather grid_sampler_2d grid_sampler_3d index index_add index_put index_select max_unpool2d max_unpool3d
-    nonzero scatter scatter_add take""".split()  # noqa: SIM905 - a list of words
+    """embedding gather grid_sampler_2d grid_sampler_3d index_add index_put max_unpool2d max_unpool3d nonzero scatter
+    scatter_add""".split()  # noqa: SIM905 - a list of words
 )
 
 
@@ -332,11 +272,14 @@ def _operator(func: Any, call: Call) -> Any:
     return everything
 
 
-def _is_leaf(module: nn.Module | None, path: str) -> bool:
-    """Whether a module is one layer, with nothing inside but what computes its weights; a model of functions is not."""
-    if module is None or any(name != "parametrizations" for name, _ in module.named_children()):
-        return False
-    return bool(path) or type(module).__module__.startswith(("torch.nn.", "trous.nn."))
+def _weight(call: Call, module: nn.Module | None) -> Any:
+    """How to fetch the weight once the run is over; None where it was computed on the way and has no data."""
+    weight = call.arguments.get("weight", call.arguments.get("w"))
+    if isinstance(getattr(module, "weight", None), Tensor):
+        return lambda: module.weight.detach().double().cpu().numpy()  # type: ignore[union-attr, operator]
+    if isinstance(weight, Tensor) and not isinstance(weight, FakeTensor):
+        return lambda: weight.detach().double().cpu().numpy()
+    return None
 
 
 def _same(array: np.ndarray) -> np.ndarray:
