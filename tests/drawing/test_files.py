@@ -62,6 +62,8 @@ def test_a_frame_at_a_time() -> None:
         for t in range(0, count * duration, duration)
     ]
     assert shown == [[frame] for frame in range(count)]
+    (share,) = re.findall(r"([\d.]+)%{visibility:hidden}100%", text)
+    assert 100 / count - 1e-5 < float(share) <= 100 / count
     assert "animation" not in STILL.svg()
     assert "prefers-reduced-motion" in text
 
@@ -169,6 +171,13 @@ def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "x.svg").mkdir()
     with pytest.raises(TrousError, match="path must be where a file can be written"):
         DRAWING.save(tmp_path / "x.svg")
+
+
+def test_png_and_gif_say_that_they_need_pillow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    for name in ("x.png", "x.gif"):
+        with pytest.raises(ModuleNotFoundError, match="PNG and GIF need Pillow: pip install pillow"):
+            DRAWING.save(tmp_path / name)
 
 
 def test_svg_and_html_need_no_pillow_and_no_torch() -> None:

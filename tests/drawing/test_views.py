@@ -143,7 +143,7 @@ def test_coverage_counts_ways_and_crosses_what_is_left_out() -> None:
     (field,) = receptive_field([layer.plan() for layer in layers])
     crosses = [s for s in drawing.background if isinstance(s, Line)]
     assert len(crosses) == 2 * (field - np.count_nonzero(ways))
-    assert f"reads {np.count_nonzero(ways)} of {field} inputs" in drawing.frames[0].caption
+    assert f"reads {np.count_nonzero(ways)} of the {field} inputs" in drawing.frames[0].caption
 
 
 @pytest.mark.parametrize(("spec", "size"), [(Conv(3), (4, 4)), (ConvTranspose(3, stride=2, padding=1), (5,))], ids=str)

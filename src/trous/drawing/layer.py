@@ -52,7 +52,7 @@ def draw_layer(title: str, bound: BoundPlan, numbers: Numbers | None = None) -> 
     picture = _Layer(sliced, numbers, 2 if flat else 3)
     outputs = list(np.ndindex(sliced.output_size))
     frames = [(list(picture.frame(output)), picture.caption(output)) for output in outputs]
-    links = Links(tuple(taps(bound)), bound.output_size, bound.input_size, kernel_size(bound))
+    links = Links(tuple(sorted(taps(bound))), bound.output_size, bound.input_size, kernel_size(bound))
     return compose(title, picture.background(), frames, still=most_telling(bound), links=links)
 
 
@@ -205,7 +205,7 @@ class _Layer:
             weights.append(kernels[kernel[0]].rect(place, f"hue{colour}"))
             texts += kernels[kernel[0]].text(place, self._weight(kernel), "on-hue")
         yield from lit
-        for z in {tap_input for tap_input in self.grids[0].taps(output[0]).values()}:
+        for z in sorted(self.grids[0].taps(output[0]).values()):
             yield inputs[z].window(rows, columns, "window")
         yield from weights
         panel = outputs[output[0]]

@@ -53,7 +53,7 @@ def draw_coverage(title: str, bounds: Sequence[BoundPlan], output: tuple[int, ..
     if inside:
         shapes.append(panel.window(rows, columns, "window"))
     shapes.append(panel.below(f"input {_size(ways.shape)}"))
-    caption = f"output {_place(output)} reads {np.count_nonzero(ways)} of {len(inside)} inputs in its field"
+    caption = f"output {_place(output)} reads {np.count_nonzero(ways)} of the {len(inside)} inputs in its field"
     return compose(f"{title}: coverage", shapes, [((), caption)])
 
 

@@ -42,12 +42,12 @@ function sentence(side, flat, found) {
   const other = side === "output" ? "input" : "output";
   const verb = { output: "reads", input: "reaches", kernel: "joins" }[side];
   const parts = found.slice(0, 16).map((tap) => {
-    const through = side === "kernel" || !data.sizes.kernel.length ? "" : ` through w${tap[2]}`;
-    const first = side === "kernel" ? `${name("input", tap[1])} to ` : "";
-    return first + name(other, tap[sides[other]]) + through;
+    if (side === "kernel") return `${name("input", tap[1])} to ${name("output", tap[0])}`;
+    return place(other, tap[sides[other]]) + (data.sizes.kernel.length ? ` through w${tap[2]}` : "");
   });
   if (found.length > 16) parts.push(`and ${found.length - 16} more`);
-  return `${name(side, flat)} ${verb} ${parts.join(", ") || "nothing"}`;
+  const noun = side === "kernel" || !found.length ? "" : found.length > 1 ? `${other}s ` : `${other} `;
+  return `${name(side, flat)} ${verb} ${noun}${parts.join(", ") || "nothing"}`;
 }
 
 function dark() {

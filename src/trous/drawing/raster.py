@@ -27,8 +27,7 @@ def png(drawing: Drawing, *, dark: bool = False, scale: int = SCALE) -> bytes:
 
 def gif(drawing: Drawing, *, dark: bool = False, scale: int = 1) -> bytes:
     """All frames as a GIF file that repeats for ever."""
-    from PIL import Image
-
+    Image = _pillow()
     ground = _ground(drawing, dark, scale)
     images = [_reduced(_with(ground, frame.shapes, dark, scale)) for frame in drawing.frames]
     palette = Image.new("P", (1, 1))
@@ -42,6 +41,15 @@ def gif(drawing: Drawing, *, dark: bool = False, scale: int = 1) -> bytes:
 def image(drawing: Drawing, step: int, *, dark: bool = False, scale: int = SCALE) -> Image.Image:
     """One frame as a Pillow image."""
     return _reduced(_with(_ground(drawing, dark, scale), drawing.frames[step].shapes, dark, scale))
+
+
+def _pillow() -> Any:
+    """The module PIL.Image. Raises ModuleNotFoundError that says what to install."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ModuleNotFoundError("PNG and GIF need Pillow: pip install pillow", name="PIL") from None
+    return Image
 
 
 def _file(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -63,8 +71,7 @@ def _palette(drawing: Drawing, dark: bool) -> list[str]:
 
 
 def _ground(drawing: Drawing, dark: bool, scale: int) -> Image.Image:
-    from PIL import Image
-
+    Image = _pillow()
     size = round(drawing.width) * scale * _OVER, round(drawing.height) * scale * _OVER
     return _with(Image.new("RGB", size, COLOURS["paper"][dark]), drawing.background, dark, scale)
 

@@ -23,7 +23,7 @@ def draw_row(title: str, bound: BoundPlan, numbers: Numbers | None = None) -> Dr
     row = _Row(bound, numbers)
     outputs = range(bound.output_size[0])
     frames = [(list(row.frame(o)), row.caption(o)) for o in outputs]
-    links = Links(tuple(taps(bound)), bound.output_size, bound.input_size, kernel_size(bound))
+    links = Links(tuple(sorted(taps(bound))), bound.output_size, bound.input_size, kernel_size(bound))
     return compose(title, list(row.background()), frames, still=most_telling(bound), links=links)
 
 

@@ -64,7 +64,9 @@ def draw_tree(title: str, layers: Sequence[Layer]) -> Drawing:
             shapes += [Circle(*spot(row, node), radius, style) for node in sorted(chosen)]
         field = _field(layers, 0, output)
         taps += [(output, source, 0) for source in sorted(lit[0])]
-        frames.append((shapes, f"output {output} reads {len(lit[0])} inputs; its receptive field has {len(field)}"))
+        frames.append(
+            (shapes, f"output {output} reads {len(lit[0])} of the {len(field)} inputs in its receptive field")
+        )
     most = max(range(sizes[-1]), key=lambda o: (sum(tap[0] == o for tap in taps), -abs(o - (sizes[-1] - 1) / 2)))
     found = Links(tuple(taps), (sizes[-1],), (sizes[0],), ())
     return compose(title, [*links, *nodes, *labels], frames, still=most, links=found)

@@ -98,9 +98,10 @@ def _sheet(drawing: Drawing, dark: bool | None, interactive: bool) -> str:
     count = len(drawing.frames)
     if count > 1 and not interactive:
         whole = count * drawing.milliseconds
+        share = 100 * 10**6 // count / 10**6  # rounded down, so that no two frames are seen at once
         lines += [
             f".trous .frames{count}{{animation:trous-frames{count} {whole}ms step-end infinite}}",
-            f"@keyframes trous-frames{count}{{0%{{visibility:visible}}{100 / count:.4g}%{{visibility:hidden}}"
+            f"@keyframes trous-frames{count}{{0%{{visibility:visible}}{share:.10g}%{{visibility:hidden}}"
             "100%{visibility:hidden}}",
             "@media (prefers-reduced-motion:reduce){.trous .frame{animation:none}}",
         ]

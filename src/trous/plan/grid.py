@@ -26,7 +26,7 @@ class Grid:
 
     >>> grid = Grid(ConvTranspose(3, stride=2, padding=1).plan().bind(3).axes[0])
     >>> grid.places, grid.inputs, grid.kernel
-    (range(-1, 6), range(0, 5, 2), {0: 1, 1: 0, 2: -1})
+    (range(-1, 6), range(0, 6, 2), {0: 1, 1: 0, 2: -1})
     """
 
     axis: BoundAxis
