@@ -41,6 +41,7 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
         ["draw", "--help"],
         ["plan", "-h"],
         ["explain", "-h"],
+        ["inspect", "-h"],
         ["bench", "--help"],
         ["bench", "layers", "-h"],
     ],
