@@ -76,7 +76,8 @@ def test_random_layers_can_be_drawn_and_read(seed: int) -> None:
     drawn = 0
     for problem in random_problems(seed, 50, most_work=3000):
         spec, size = problem.spec, problem.size
-        if min(size) < 1 or prod(problem.output_size) > 90 or prod(size) > 400:
+        slices = max(size[0], problem.output_size[0]) if len(size) == 3 else 1
+        if min(size) < 1 or prod(problem.output_size) > 90 or prod(size) > 400 or slices > 16:
             continue
         for numbers in (False, True):
             drawing = draw(spec, size, numbers=numbers)
@@ -226,7 +227,16 @@ CONV = Conv(3)
         (CONV, "5", {}, "size must be an integer or one integer per axis"),
         (CONV, (4, 4, 4, 4), {}, "size must have one to three axes"),
         (Conv((3, 3)), 5, {}, "size must have one entry for each of 2 axes"),
-        (CONV, (99, 99), {}, "size must be small enough to be seen, at most 2048 cells"),
+        (CONV, (99, 99), {}, "size must be small enough to be seen: at most 4096 cells"),
+        (
+            Conv(3, padding=900, dilation=900),
+            (9, 9),
+            {},
+            "size must be small enough to be seen: at most 4096 cells, holes",
+        ),
+        ([Conv(3, padding=90, dilation=90)] * 2, (9, 9), {}, "size must be small enough to be seen"),
+        (Conv(1), (40, 2, 2), {}, "size must give at most 16 slices along the first axis to be seen, got 40"),
+        (CONV, 5, {"weight": [1, np.nan, 1]}, "weight must be an array of finite real numbers"),
         (CONV, (30, 30), {}, "size must give at most 400 outputs to be animated; step shows one of more"),
         (CONV.plan(), 2, {}, "size must give an output; plan of 3 taps gives size (0,)"),
         (CONV, 5, {"view": "film"}, f"view must be one of {', '.join(VIEWS)}, got 'film'"),
@@ -239,8 +249,8 @@ CONV = Conv(3)
         (CONV, 5, {"channels": (64, 32)}, "channels must be at most 16"),
         (CONV, 5, {"numbers": True, "view": "overlap"}, "numbers must be left out but for the views taps and matrix"),
         (CONV, 5, {"weight": [1, 2]}, "weight must have the kernel's shape (3,), got (2,)"),
-        (CONV, 5, {"weight": "abc"}, "weight must be an array of real numbers"),
-        (CONV, 5, {"weight": [[1], [1, 2]]}, "weight must be an array of real numbers"),
+        (CONV, 5, {"weight": "abc"}, "weight must be an array of finite real numbers"),
+        (CONV, 5, {"weight": [[1], [1, 2]]}, "weight must be an array of finite real numbers"),
         ([CONV, CONV], 9, {"weight": [1, 2, 3]}, "weight must be left out but for the views"),
         (CONV, 5, {"step": 3}, "step must be from 0 to 2, got 3"),
         (CONV, 5, {"step": 3, "view": "coverage"}, "step must be from 0 to 2, got 3"),

@@ -10,7 +10,7 @@ import numpy as np
 from trous.drawing.canvas import GAP, Panel, cell_size, compose
 from trous.drawing.palette import HUES
 from trous.drawing.scene import Circle, Drawing, Line, Links, Shape, Text, text_width
-from trous.drawing.subject import Layer
+from trous.drawing.subject import Layer, check_cells
 from trous.drawing.values import reached
 from trous.plan.grid import Grid
 from trous.plan.reach import reads_through
@@ -25,7 +25,7 @@ def draw_tree(title: str, layers: Sequence[Layer]) -> Drawing:
     sizes = [bounds[0].input_size[0], *(bound.output_size[0] for bound in bounds)]
     units = [1.0]
     for bound in bounds:
-        units.append(units[-1] * bound.axes[0].plan.down / bound.axes[0].plan.up)
+        units.append(units[-1] * float(Grid(bound.axes[0]).spacing))
     names = ["input", *(layer.brief for layer in layers)]
     room = max(text_width(name, 12) for name in names) + 20
     widest = max(unit * (n - 1) for unit, n in zip(units, sizes, strict=True))
@@ -85,6 +85,7 @@ def draw_windows(title: str, layers: Sequence[Layer]) -> Drawing:
         windows.append((_field(layers[: row + 1], 0, y), _field(layers[: row + 1], 1, x)))
     read = [reached([layer.bound for layer in layers[: row + 1]], chosen[row])[0] > 0 for row in range(depth)]
     rows, columns = (_hull(range(size[axis]), *(window[axis] for window in windows)) for axis in (0, 1))
+    check_cells(len(rows), len(columns))
     panel = Panel(0, 0, cell_size(len(rows), len(columns)), rows, columns)
     cells: list[Shape] = []
     for place in product(rows, columns):

@@ -13,8 +13,7 @@ from trous.spec import Conv, ConvTranspose, Spec, integers
 
 #: A side beyond which no cell can be told from its neighbour.
 _LONGEST = 256
-#: Cells of one array, holes and padding not counted.
-_MOST = 2048
+_MOST = 4096
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,17 @@ def layers(what: Any, size: Any) -> list[Layer]:
     for item in given:
         layer = _layer(item, here, size)
         for side in (layer.bound.input_size, layer.bound.output_size):
-            if prod(side) > _MOST or max(side) > _LONGEST:
-                raise TrousError("size", f"must be small enough to be seen, at most {_MOST} cells", size)
+            check_cells(*side)
         found.append(layer)
         here = layer.bound.output_size
     return found
+
+
+def check_cells(*lengths: int) -> None:
+    """Refuse a grid of more cells than can be seen, or drawn in a moment."""
+    if prod(lengths) > _MOST or max(lengths) > _LONGEST:
+        rule = f"must be small enough to be seen: at most {_MOST} cells, holes and padding counted"
+        raise TrousError("size", rule, "×".join(map(str, lengths)))
 
 
 def _layer(item: Any, here: tuple[int, ...], size: Any) -> Layer:

@@ -14,10 +14,11 @@ from trous.drawing.maps import draw_coverage, draw_matrix, draw_overlap
 from trous.drawing.row import draw_row
 from trous.drawing.scene import Drawing
 from trous.drawing.stack import draw_tree, draw_windows
-from trous.drawing.subject import Layer, layers
+from trous.drawing.subject import Layer, check_cells, layers
 from trous.drawing.values import apply, example, kernel_size
 from trous.errors import TrousError
 from trous.plan import BoundPlan
+from trous.plan.grid import Grid
 from trous.plan.reach import receptive_field
 from trous.spec import integers
 
@@ -77,6 +78,8 @@ def draw(
     bounds = [layer.bound for layer in found]
     match view:
         case "taps":
+            for side in ("places", "window"):
+                check_cells(*(len(getattr(Grid(axis), side)) for axis in bounds[0].axes))
             filled = _numbers(bounds[0], array) if numbers or array is not None else None
             drawing = (draw_row if len(last) == 1 else draw_layer)(title, bounds[0], filled)
         case "matrix":
@@ -142,11 +145,11 @@ def _weight(weight: Any, found: list[Layer], view: str) -> np.ndarray | None:
         raise TrousError("weight", "must be left out but for the views taps, matrix and overlap of one layer", view)
     try:
         array = np.asarray(weight)
-        numeric = np.issubdtype(array.dtype, np.number) and not np.iscomplexobj(array)
+        numeric = array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
     except (TypeError, ValueError):
         numeric = False
     if not numeric:
-        raise TrousError("weight", "must be an array of real numbers", weight)
+        raise TrousError("weight", "must be an array of finite real numbers", weight)
     if array.shape != kernel_size(found[0].bound):
         raise TrousError("weight", f"must have the kernel's shape {kernel_size(found[0].bound)}", array.shape)
     return array
