@@ -15,6 +15,7 @@ from drawing.seen import keyed, lit, outside, overlapping, visible_texts
 from trous import Conv, ConvTranspose, TrousError
 from trous.drawing import VIEWS, Drawing, draw
 from trous.drawing.scene import Circle, Line, Rect, Text
+from trous.plan import AxisPlan, Plan
 from trous.plan.reach import receptive_field
 from trous.problem import Problem, random_problems
 
@@ -86,6 +87,35 @@ def test_random_layers_can_be_drawn_and_read(seed: int) -> None:
             assert outside(drawing, boxes) == [], problem
         drawn += 1
     assert drawn > 20
+
+
+AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "size", "options"),
+    [
+        (Conv(1), 1, {}),
+        (Conv(1), (1, 1), {"weight": [[-123456.789]]}),
+        (Conv(1), (1, 1, 1), {"numbers": True}),
+        (Conv(3), 9, {"channels": (16, 1)}),
+        (Conv(3, padding=1, groups=16), (40,), {"channels": (16, 16)}),
+        (ConvTranspose(3, stride=2), (30, 30), {"view": "overlap"}),
+        (ConvTranspose(3, stride=2), 100, {"view": "overlap"}),
+        (Conv(3, padding=1), (8, 8), {"view": "matrix"}),
+        (AUDIO, 256, {}),
+        ([Conv(3, padding=1)] * 12, (3, 3), {}),
+        ([Conv(7, stride=2, padding=3), Conv(3, stride=2, padding=1)] * 2, (32, 32), {}),
+        ([ConvTranspose(4, stride=2, padding=1)] * 3, 5, {}),
+        ([ConvTranspose(4, stride=2, padding=1), Conv(3)], (5, 5), {"view": "coverage"}),
+    ],
+)
+def test_unusual_pictures_can_be_read(spec: Any, size: Any, options: dict[str, Any]) -> None:
+    drawing = draw(spec, size, **options)
+    boxes = [text.box for text, _ in visible_texts(drawing, drawing.still)]
+    assert list(overlapping(boxes)) == []
+    assert outside(drawing, boxes) == []
+    assert drawing.svg()
 
 
 @pytest.mark.parametrize(("spec", "size"), SPECS, ids=str)
@@ -238,10 +268,11 @@ CONV = Conv(3)
         (Conv(1), (40, 2, 2), {}, "size must give at most 16 slices along the first axis to be seen, got 40"),
         (CONV, 5, {"weight": [1, np.nan, 1]}, "weight must be an array of finite real numbers"),
         (CONV, (30, 30), {}, "size must give at most 400 outputs to be animated; step shows one of more"),
+        (Plan((AxisPlan(1, 1, (), 0),)), 5, {}, "spec must be a plan with taps on every axis"),
         (CONV.plan(), 2, {}, "size must give an output; plan of 3 taps gives size (0,)"),
         (CONV, 5, {"view": "film"}, f"view must be one of {', '.join(VIEWS)}, got 'film'"),
         ([CONV, CONV], 9, {"view": "taps"}, "view must be one of stack, overlap, coverage for several layers"),
-        (CONV, (4, 4, 4), {"view": "matrix"}, "view must be taps for three axes"),
+        (CONV, (4, 4, 4), {"view": "matrix"}, "size must have one or two axes for the view matrix, got (4, 4, 4)"),
         (CONV, (9, 9), {"view": "matrix"}, "size must give a matrix of at most 64 rows and columns"),
         (CONV, 5, {"channels": (2, 2), "view": "taps"}, "channels must be left out but for the view channels"),
         (CONV, 5, {"channels": 2}, "channels must be two numbers, (in, out)"),
