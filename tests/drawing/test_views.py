@@ -75,7 +75,7 @@ def test_the_links_are_the_definition(spec: Any, size: tuple[int, ...]) -> None:
 
 def test_random_layers_can_be_drawn_and_read(seed: int) -> None:
     drawn = 0
-    for problem in random_problems(seed, 50, most_work=3000):
+    for problem in random_problems(seed, 40, most_work=3000):
         spec, size = problem.spec, problem.size
         slices = max(size[0], problem.output_size[0]) if len(size) == 3 else 1
         if min(size) < 1 or prod(problem.output_size) > 90 or prod(size) > 400 or slices > 16:
@@ -86,10 +86,10 @@ def test_random_layers_can_be_drawn_and_read(seed: int) -> None:
             assert list(overlapping(boxes)) == [], problem
             assert outside(drawing, boxes) == [], problem
         drawn += 1
-    assert drawn > 20
+    assert drawn > 15
 
 
-AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(8)]
+AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(6)]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(8)]
         (ConvTranspose(3, stride=2), (30, 30), {"view": "overlap"}),
         (ConvTranspose(3, stride=2), 100, {"view": "overlap"}),
         (Conv(3, padding=1), (8, 8), {"view": "matrix"}),
-        (AUDIO, 256, {}),
+        (AUDIO, 80, {}),
         ([Conv(3, padding=1)] * 12, (3, 3), {}),
         ([Conv(7, stride=2, padding=3), Conv(3, stride=2, padding=1)] * 2, (32, 32), {}),
         ([ConvTranspose(4, stride=2, padding=1)] * 3, 5, {}),

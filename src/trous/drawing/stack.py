@@ -62,12 +62,10 @@ def draw_tree(title: str, layers: Sequence[Layer]) -> Drawing:
         for row, chosen in enumerate(lit):
             style = f"hue{max(row - 1, 0) % len(HUES)}"
             shapes += [Circle(*spot(row, node), radius, style) for node in sorted(chosen)]
-        field = _field(layers, 0, output)
+        count, field = len(lit[0]), len(_field(layers, 0, output))
         taps += [(output, source, 0) for source in sorted(lit[0])]
-        counts.append(len(lit[0]))
-        frames.append(
-            (shapes, f"output {output} reads {len(lit[0])} of the {len(field)} inputs in its receptive field")
-        )
+        counts.append(count)
+        frames.append((shapes, f"output {output} reads {count} of the {field} inputs in its receptive field"))
     most = max(range(sizes[-1]), key=lambda o: (counts[o], -abs(o - (sizes[-1] - 1) / 2)))
     found = Links(tuple(taps), (sizes[-1],), (sizes[0],), ())
     return compose(title, [*links, *nodes, *labels], frames, still=most, links=found)
