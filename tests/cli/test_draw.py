@@ -76,7 +76,7 @@ def test_gif_in_the_dark(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_gallery(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(gallery, "GALLERY", gallery.GALLERY[:1])
     assert run("--gallery", "new/figures", monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out == "wrote 2 files of 1 pictures into new/figures\n"
+    assert capsys.readouterr().out == "wrote 2 files into new/figures\n"
     assert sorted(os.listdir(folder / "new/figures")) == ["no_padding_no_strides.gif", "no_padding_no_strides.svg"]
 
 

@@ -97,7 +97,7 @@ def test_the_twin_is_the_adjoint(name: str) -> None:
 def test_writing_the_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = [entry for entry in GALLERY if entry.name in ("no_padding_strides", "matrix")]
     monkeypatch.setattr(gallery, "GALLERY", few)
-    written = list(draw_gallery(tmp_path / "new" / "folder"))
+    written = draw_gallery(tmp_path / "new" / "folder")
     names = ["no_padding_strides.svg", "no_padding_strides.gif", "matrix.svg", "matrix.png"]
     assert [path.name for path in written] == names
     assert sorted(os.listdir(tmp_path / "new" / "folder")) == sorted(names)
@@ -106,9 +106,9 @@ def test_writing_the_gallery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_where_the_gallery_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrousError, match="folder must be where files can be written"):
-        next(draw_gallery(tmp_path / "file"))
+        draw_gallery(tmp_path / "file")
     with pytest.raises(TrousError, match=r"suffixes must be of .svg, .png, .gif, .html, got '.bmp'"):
-        next(draw_gallery(tmp_path, (".bmp",)))
+        draw_gallery(tmp_path, (".bmp",))
 
 
 def test_the_gallery_shows_1_to_3_axes() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,8 @@ def test_places_of_a_transposed_layer() -> None:
     assert grid.places == range(-5, 13 + 5 + 2)
     assert grid.kernel == {0: 1, 1: -1, 2: -3, 3: -5}
     assert grid.window == range(-5, 2)
+    assert [grid.phase(o) for o in range(5)] == [0, 1, 2, 0, 1]
+    assert grid.spacing == Fraction(1, 3)
 
 
 def test_a_stride_above_the_window_may_crop() -> None:

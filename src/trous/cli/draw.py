@@ -88,8 +88,8 @@ def _gallery(folder: Path) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from trous.drawing.gallery import GALLERY, draw_gallery
+    from trous.drawing.gallery import draw_gallery
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        written = list(progress.track(draw_gallery(folder), total=2 * len(GALLERY), description="Drawing"))
-    typer.echo(f"wrote {len(written)} files of {len(GALLERY)} pictures into {folder}")
+        written = draw_gallery(folder, track=lambda entries: progress.track(entries, description="Drawing"))
+    typer.echo(f"wrote {len(written)} files into {folder}")

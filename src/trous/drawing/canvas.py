@@ -14,7 +14,6 @@ MARGIN = 18
 GAP = 44
 LABEL = 22  #: height of a line of text, its distance included
 LARGEST_CELL = 30
-SMALLEST_LETTERED = 20
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,8 @@ def compose(
 ) -> Drawing:
     """The drawing of what was laid out from (0, 0), with its title above and each frame's caption below."""
     across, down = extent([*background, *(shape for shapes, _ in frames for shape in shapes)])
-    texts = text_width(title, 15), *(text_width(caption, 13) for _, caption in frames)
+    bold = 1.1  # so much wider than others
+    texts = bold * text_width(title, 14), *(text_width(caption, 13) for _, caption in frames)
     width = max(across, *texts) + 2 * MARGIN
     left, top = (width - across) / 2, MARGIN + 2 * LABEL - 8
     bottom = top + down + LABEL + 4

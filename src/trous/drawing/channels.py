@@ -16,6 +16,7 @@ from trous.plan.grid import Grid
 from trous.spec import integers
 
 _MOST = 16
+_SMALL = 7  #: a side in pixels below which a channel is one area
 _BETWEEN = 190
 _APART = 16
 
@@ -60,7 +61,10 @@ def draw_channels(layer: Layer, channels: Sequence[int]) -> Drawing:
     for side, panels in enumerate(sides):
         for channel, panel in enumerate(panels):
             style = f"tint{group(side, channel) % len(HUES)}"
-            background += [panel.rect(place, style) for place in product(panel.rows, panel.columns)]
+            if cell < _SMALL:
+                background.append(panel.window(panel.rows, panel.columns, style))
+            else:
+                background += [panel.rect(place, style) for place in product(panel.rows, panel.columns)]
             middle = panel.y + panel.height / 2
             if side == 0:
                 background.append(Text(panel.x - 10, middle, str(channel), "label", "end"))

@@ -6,7 +6,7 @@ convolution arithmetic for deep learning" (2016), under the same names. They are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,16 @@ GALLERY: tuple[Entry, ...] = (
 )
 
 
-def draw_gallery(folder: str | Path, suffixes: Sequence[str] = (".svg", ".gif")) -> Iterator[Path]:
+def draw_gallery(
+    folder: str | Path,
+    suffixes: Sequence[str] = (".svg", ".gif"),
+    track: Callable[[Sequence[Entry]], Iterable[Entry]] = iter,
+) -> list[Path]:
     """Write every picture of the gallery into `folder`, made where it is not there, once for each suffix.
 
-    Pictures that do not move are written as .png where .gif is asked for. Yields each path as it is written. Raises
-    TrousError for another suffix than `Drawing.save` knows, and where files cannot be written.
+    Pictures that do not move are written as .png where .gif is asked for. `track` passes the entries on and may show
+    how far they are. Returns the paths. Raises TrousError for another suffix than `Drawing.save` knows, and where files
+    cannot be written.
     """
     for suffix in suffixes:
         if suffix not in SUFFIXES:
@@ -86,8 +91,10 @@ def draw_gallery(folder: str | Path, suffixes: Sequence[str] = (".svg", ".gif"))
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrousError("folder", f"must be where files can be written ({error.strerror})", str(folder)) from None
-    for entry in GALLERY:
+    written = []
+    for entry in track(GALLERY):
         drawing = entry.make()
         for suffix in suffixes:
             own = ".png" if suffix == ".gif" and len(drawing.frames) == 1 else suffix
-            yield drawing.save(folder / f"{entry.name}{own}")
+            written.append(drawing.save(folder / f"{entry.name}{own}"))
+    return written

@@ -16,11 +16,13 @@ from trous.drawing.canvas import LABEL, Panel, arrow, beside, cell_size, compose
 from trous.drawing.palette import HUES
 from trous.drawing.scene import Drawing, Links, Shape, Text
 from trous.drawing.values import kernel_size, shown, taps
+from trous.errors import TrousError
 from trous.plan import IDENTITY, BoundAxis, BoundPlan, Plan, Tap
 from trous.plan.grid import Grid
 
 Index = tuple[int, ...]
 _TERMS = 9
+_SLICES = 16
 
 
 class Numbers:
@@ -42,13 +44,19 @@ class Numbers:
 
 
 def draw_layer(title: str, bound: BoundPlan, numbers: Numbers | None = None) -> Drawing:
-    """The picture of a bound plan of two axes, or of three as slices along the first."""
+    """The picture of a bound plan of two axes, or of three as slices along the first.
+
+    Raises TrousError for more slices than can be seen.
+    """
     flat = bound.plan.ndim == 2
     if flat:
         identity = Plan((IDENTITY,)).bind(1)
         sliced = BoundPlan(Plan((IDENTITY, *bound.plan.axes)), (*identity.axes, *bound.axes))
     else:
         sliced = bound
+        slices = max(bound.input_size[0], bound.output_size[0])
+        if slices > _SLICES:
+            raise TrousError("size", f"must give at most {_SLICES} slices along the first axis to be seen", slices)
     picture = _Layer(sliced, numbers, 2 if flat else 3)
     outputs = list(np.ndindex(sliced.output_size))
     frames = [(list(picture.frame(output)), picture.caption(output)) for output in outputs]
@@ -69,6 +77,11 @@ def most_telling(bound: BoundPlan) -> int:
     return outputs.index(max(outputs, key=worth))
 
 
+def output_hue(axes: Sequence[BoundAxis], output: Index) -> int:
+    """The number of the colour of an output, which is that of its phase."""
+    return hue(axes, tuple(Grid(axis).phase(o) for axis, o in zip(axes, output, strict=True)))
+
+
 def hue(axes: Sequence[BoundAxis], phases: Index) -> int:
     """The number of the colour of a phase, one number for each axis; with one phase there is one colour."""
     return int(np.ravel_multi_index(phases, [axis.plan.up for axis in axes])) % len(HUES)
@@ -77,7 +90,7 @@ def hue(axes: Sequence[BoundAxis], phases: Index) -> int:
 def tap_caption(axes: Sequence[BoundAxis], output: Index) -> str:
     """How many of the kernel's taps an output has, and where the others fall."""
     every = prod(len(axis.plan.taps) for axis in axes)
-    own = prod(len(axis.plan.by_phase[o % axis.plan.up]) for axis, o in zip(axes, output, strict=True))
+    own = prod(len(axis.plan.by_phase[Grid(axis).phase(o)]) for axis, o in zip(axes, output, strict=True))
     inside = prod(len(Grid(axis).taps(o)) for axis, o in zip(axes, output, strict=True))
     place = output if len(output) > 1 else output[0]
     text = f"output {place}: {inside} of {every} taps"
@@ -140,7 +153,7 @@ class _Layer:
                 shapes += [panel.below(f"slice {z}") for z, panel in row.items()]
         if self.ndim == 2:
             left, right = kernels[0].x + kernels[0].width, outputs[0].x
-            shapes += arrow(left, right, max(p[0].y + p[0].height / 2 for p in self.panels))
+            shapes += arrow(left, right, outputs[0].y + outputs[0].height / 2)
         return shapes
 
     def _input_cells(self, z: int, panel: Panel) -> Iterator[Shape]:
@@ -178,16 +191,15 @@ class _Layer:
     def _output_cells(self, z: int, panel: Panel) -> Iterator[Shape]:
         cells = list(product(panel.rows, panel.columns))
         for y, x in cells:
-            phases = tuple(o % axis.plan.up for o, axis in zip((z, y, x), self.axes, strict=True))
             key = ("output", self._flat((z, y, x), self.bound.output_size))
-            yield panel.rect((y, x), f"tint{hue(self.axes, phases)}", key)
+            yield panel.rect((y, x), f"tint{output_hue(self.axes, (z, y, x))}", key)
         if self.numbers:
             for y, x in cells:
                 yield from panel.text((y, x), shown(self.numbers.y[z, y, x]), "value")
 
     def frame(self, output: Index) -> Iterator[Shape]:
         """The window over the input, what its taps read, the weights that they carry, and the output."""
-        colour = hue(self.axes, tuple(o % axis.plan.up for o, axis in zip(output, self.axes, strict=True)))
+        colour = output_hue(self.axes, output)
         found = list(self._taps(output))
         at = [grid.place(o) for grid, o in zip(self.grids, output, strict=True)]
         rows, columns = (_shifted(self.grids[a].window, at[a]) for a in (1, 2))

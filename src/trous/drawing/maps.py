@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from trous.drawing.canvas import LABEL, Panel, cell_size, compose
-from trous.drawing.layer import hue
+from trous.drawing.layer import output_hue
 from trous.drawing.palette import HEATS
 from trous.drawing.scene import Drawing, Shape, Text
 from trous.drawing.values import apply, kernel_size, reached, shown, taps
@@ -72,9 +72,8 @@ def draw_matrix(title: str, bound: BoundPlan, weight: np.ndarray | None = None) 
     filled: list[Shape] = []
     letters: list[Shape] = []
     for output, source, kernel in sorted(taps(bound)):
-        places = np.unravel_index(output, bound.output_size)
-        phases = tuple(int(o) % axis.plan.up for o, axis in zip(places, bound.axes, strict=True))
-        filled.append(panel.rect((output, source), f"hue{hue(bound.axes, phases)}"))
+        index = tuple(int(o) for o in np.unravel_index(output, bound.output_size))
+        filled.append(panel.rect((output, source), f"hue{output_hue(bound.axes, index)}"))
         letters += panel.text((output, source), names[kernel], "on-hue")
     every = [panel.rect((row, column), "plain") for row in panel.rows for column in panel.columns]
     words = f"a row for each output ({_size(bound.output_size)}), a column for each input ({_size(bound.input_size)})"

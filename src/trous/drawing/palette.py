@@ -101,14 +101,12 @@ def _styles() -> dict[str, Style]:
         "caption": Style("ink", size=13),
         "label": Style("muted", size=12),
         "value": Style("ink", size=11),
-        "ghost": Style("muted", size=11),
         "on-hue": Style("on-hue", size=11),
     }
     for number in range(len(HUES)):
         styles[f"hue{number}"] = Style(f"hue{number}", "ink")
         styles[f"tint{number}"] = Style(f"tint{number}", "rule")
         styles[f"line{number}"] = Style("", f"line{number}", width=2.5)
-        styles[f"frame{number}"] = Style("", f"line{number}", width=3)
     for number in range(HEATS):
         styles[f"heat{number}"] = Style(f"heat{number}", "rule")
         styles[f"on-heat{number}"] = Style(f"on-heat{number}", size=11)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trous.drawing.canvas import Panel, cell_size, compose
-from trous.drawing.layer import Numbers, hue, most_telling, tap_caption
+from trous.drawing.layer import Numbers, hue, most_telling, output_hue, tap_caption
 from trous.drawing.scene import Drawing, Line, Links, Shape, Text, text_width
 from trous.drawing.values import kernel_size, shown, taps
 from trous.plan import BoundPlan
@@ -96,7 +96,7 @@ class _Row:
         return self.numbers.sentence(text, terms, y[o])
 
     def _hue(self, o: int) -> int:
-        return hue((self.axis,), (o % self.axis.plan.up,))
+        return output_hue((self.axis,), (o,))
 
     def _output(self, o: int) -> Panel:
         x = self.left + self.cell * (self.grid.place(o) + self.shift - self.grid.places[0])

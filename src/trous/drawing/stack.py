@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise, product
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy as np
 from trous.drawing.canvas import GAP, Panel, cell_size, compose
 from trous.drawing.palette import HUES
 from trous.drawing.scene import Circle, Drawing, Line, Links, Shape, Text, text_width
-from trous.drawing.subject import Layer
+from trous.drawing.subject import Layer, check_cells
 from trous.drawing.values import reached
 from trous.plan.grid import Grid
 from trous.plan.reach import reads_through
 
+_WORDS = 24  #: pixels from a line of the legend to the next
 _ROW = 66  #: pixels from a row of nodes to the next
 _NODE = 30  #: pixels from a node to the next, where the closest stand
 
@@ -25,7 +26,7 @@ def draw_tree(title: str, layers: Sequence[Layer]) -> Drawing:
     sizes = [bounds[0].input_size[0], *(bound.output_size[0] for bound in bounds)]
     units = [1.0]
     for bound in bounds:
-        units.append(units[-1] * bound.axes[0].plan.down / bound.axes[0].plan.up)
+        units.append(units[-1] * float(Grid(bound.axes[0]).spacing))
     names = ["input", *(layer.brief for layer in layers)]
     room = max(text_width(name, 12) for name in names) + 20
     widest = max(unit * (n - 1) for unit, n in zip(units, sizes, strict=True))
@@ -38,13 +39,13 @@ def draw_tree(title: str, layers: Sequence[Layer]) -> Drawing:
         """Rows are centred over each other: an output stands over the middle of what it belongs to."""
         return middle + scale * units[row] * (node - (sizes[row] - 1) / 2), _ROW * (depth - row) + radius
 
-    def edges(row: int) -> list[tuple[int, int]]:
-        """(node of this row, node of the one below) of every tap."""
+    def lines(row: int, nodes: Iterable[int], style: str) -> list[Line]:
+        """From nodes of this row to what they read of the one below."""
         grid = Grid(bounds[row - 1].axes[0])
-        return [(o, i) for o in range(sizes[row]) for i in grid.taps(o).values()]
+        return [Line(*spot(row, o), *spot(row - 1, i), style) for o in nodes for i in grid.taps(o).values()]
 
     rows = range(1, depth + 1)
-    links: list[Shape] = [Line(*spot(row, o), *spot(row - 1, i), "link") for row in rows for o, i in edges(row)]
+    links: list[Shape] = [line for row in rows for line in lines(row, range(sizes[row]), "link")]
     kinds = {0: "input", depth: "output"}
     nodes: list[Shape] = [
         Circle(*spot(row, node), radius, "node", (kinds[row], node) if row in kinds else None)
@@ -52,22 +53,20 @@ def draw_tree(title: str, layers: Sequence[Layer]) -> Drawing:
         for node in range(n)
     ]
     labels: list[Shape] = [Text(0, spot(row, 0)[1], name, "label", "start") for row, name in enumerate(names)]
-    frames, taps = [], []
+    frames, taps, counts = [], [], []
     for output in range(sizes[-1]):
         lit = [set(np.flatnonzero(ways).tolist()) for ways in reached(bounds, (output,))]
         shapes: list[Shape] = []
         for row in rows:
-            style = f"line{(row - 1) % len(HUES)}"
-            shapes += [Line(*spot(row, o), *spot(row - 1, i), style) for o, i in edges(row) if o in lit[row]]
+            shapes += lines(row, sorted(lit[row]), f"line{(row - 1) % len(HUES)}")
         for row, chosen in enumerate(lit):
             style = f"hue{max(row - 1, 0) % len(HUES)}"
             shapes += [Circle(*spot(row, node), radius, style) for node in sorted(chosen)]
-        field = _field(layers, 0, output)
+        count, field = len(lit[0]), len(_field(layers, 0, output))
         taps += [(output, source, 0) for source in sorted(lit[0])]
-        frames.append(
-            (shapes, f"output {output} reads {len(lit[0])} of the {len(field)} inputs in its receptive field")
-        )
-    most = max(range(sizes[-1]), key=lambda o: (sum(tap[0] == o for tap in taps), -abs(o - (sizes[-1] - 1) / 2)))
+        counts.append(count)
+        frames.append((shapes, f"output {output} reads {count} of the {field} inputs in its receptive field"))
+    most = max(range(sizes[-1]), key=lambda o: (counts[o], -abs(o - (sizes[-1] - 1) / 2)))
     found = Links(tuple(taps), (sizes[-1],), (sizes[0],), ())
     return compose(title, [*links, *nodes, *labels], frames, still=most, links=found)
 
@@ -85,7 +84,9 @@ def draw_windows(title: str, layers: Sequence[Layer]) -> Drawing:
         windows.append((_field(layers[: row + 1], 0, y), _field(layers[: row + 1], 1, x)))
     read = [reached([layer.bound for layer in layers[: row + 1]], chosen[row])[0] > 0 for row in range(depth)]
     rows, columns = (_hull(range(size[axis]), *(window[axis] for window in windows)) for axis in (0, 1))
-    panel = Panel(0, 0, cell_size(len(rows), len(columns)), rows, columns)
+    check_cells(len(rows), len(columns))
+    cell = cell_size(len(rows), len(columns))
+    panel = Panel(0, max(0, _WORDS * depth - cell * len(rows)) / 2, cell, rows, columns)
     cells: list[Shape] = []
     for place in product(rows, columns):
         inside = all(0 <= at < n for at, n in zip(place, size, strict=True))
@@ -109,7 +110,7 @@ def draw_windows(title: str, layers: Sequence[Layer]) -> Drawing:
         for row, window in enumerate(windows[:upto]):
             shapes.append(panel.window(*window, "window", inset=3 * windows[:row].count(window)))
         for row in range(upto):
-            level = panel.height / 2 + 24 * (row - (depth - 1) / 2)
+            level = panel.y + panel.height / 2 + _WORDS * (row - (depth - 1) / 2)
             swatch = Panel(left, level - 7, 14, range(1), range(1))
             words = f"after layer {row + 1} ({layers[row].brief}): {fields[row]}"
             shapes += [swatch.rect((0, 0), f"hue{row % len(HUES)}"), Text(left + 22, level, words, "label", "start")]

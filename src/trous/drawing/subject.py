@@ -9,12 +9,11 @@ from typing import Any
 
 from trous.errors import TrousError
 from trous.plan import BoundPlan, Plan
-from trous.spec import Conv, ConvTranspose, Spec, integers
+from trous.spec import ConvTranspose, Spec, integers
 
 #: A side beyond which no cell can be told from its neighbour.
 _LONGEST = 256
-#: Cells of one array, holes and padding not counted.
-_MOST = 2048
+_MOST = 4096
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,17 @@ def layers(what: Any, size: Any) -> list[Layer]:
     for item in given:
         layer = _layer(item, here, size)
         for side in (layer.bound.input_size, layer.bound.output_size):
-            if prod(side) > _MOST or max(side) > _LONGEST:
-                raise TrousError("size", f"must be small enough to be seen, at most {_MOST} cells", size)
+            check_cells(*side)
         found.append(layer)
         here = layer.bound.output_size
     return found
+
+
+def check_cells(*lengths: int) -> None:
+    """Refuse a grid of more cells than can be seen, or drawn in a moment."""
+    if prod(lengths) > _MOST or max(lengths) > _LONGEST:
+        rule = f"must be small enough to be seen: at most {_MOST} cells, holes and padding counted"
+        raise TrousError("size", rule, "×".join(map(str, lengths)))
 
 
 def _layer(item: Any, here: tuple[int, ...], size: Any) -> Layer:
@@ -56,6 +61,8 @@ def _layer(item: Any, here: tuple[int, ...], size: Any) -> Layer:
         bound = item.plan(len(here)).bind(here, outputs)
         layer = Layer(bound, _title(item, len(here)), _brief(item, len(here)), item.groups)
     elif isinstance(item, Plan):
+        if not all(axis.taps for axis in item.axes):
+            raise TrousError("spec", "must be a plan with taps on every axis", item)
         bound = item.bind(here)
         name = f"plan of {'×'.join(str(len(axis.taps)) for axis in item.axes)} taps"
         layer = Layer(bound, name.capitalize(), name)
@@ -77,11 +84,9 @@ def _brief(spec: Spec, ndim: int) -> str:
     axes = [spec.axis_arguments(axis) for axis in range(ndim)]
     kernel = "×".join(str(a["kernel"]) for a in axes)
     parts = [f"kernel {kernel}" if ndim == 1 else kernel]
-    for name in ("stride", "padding", "output_padding", "dilation"):
-        values = [a[name] for a in axes if name in a]
-        default = getattr(Conv(1) if name != "output_padding" else ConvTranspose(1), name)
-        text = _argument(values)
-        if values and text != str(default):
+    for name, default in (("stride", "1"), ("padding", "0"), ("output_padding", "0"), ("dilation", "1")):
+        text = _argument([a.get(name, 0) for a in axes])
+        if text != default:
             parts.append(f"{name.replace('_', ' ')} {text}")
     return ", ".join(parts)
 

@@ -52,8 +52,9 @@ def taps(bound: BoundPlan) -> Iterator[tuple[int, int, int]]:
 
 def _triples(axis: BoundAxis) -> Iterator[tuple[int, int, int]]:
     for tap in axis.live_taps:
-        for m in axis.steps(tap):
-            yield axis.plan.up * m + tap.phase, axis.plan.down * m + tap.offset, tap.kernel
+        outputs, inputs = axis.slices(tap)
+        for o, i in zip(range(axis.output_size)[outputs], range(axis.input_size)[inputs], strict=True):
+            yield o, i, tap.kernel
 
 
 def shown(value: float) -> str:

@@ -14,10 +14,11 @@ from trous.drawing.maps import draw_coverage, draw_matrix, draw_overlap
 from trous.drawing.row import draw_row
 from trous.drawing.scene import Drawing
 from trous.drawing.stack import draw_tree, draw_windows
-from trous.drawing.subject import Layer, layers
+from trous.drawing.subject import Layer, check_cells, layers
 from trous.drawing.values import apply, example, kernel_size
 from trous.errors import TrousError
 from trous.plan import BoundPlan
+from trous.plan.grid import Grid
 from trous.plan.reach import receptive_field
 from trous.spec import integers
 
@@ -51,9 +52,10 @@ def draw(
     - "coverage": which inputs of its receptive field an output reads (gridding);
     - "stack", the default of several layers: a tree for one axis, nested receptive fields for two.
 
-    `numbers` writes small integers and their sums into the cells of "taps" and "matrix", `weight` such with weights of
-    your own. `step` is the one step to show: an output, flat or one index for each axis, else a place in the animation.
-    Raises TrousError for what cannot be, and for sizes too large to be seen.
+    `numbers` writes small integers and what the layer makes of them into the cells of "taps" and "matrix"; `weight`, an
+    array of the kernel's shape, has them made with weights of your own. `step` is the one step to show: an output, flat
+    or one index for each axis, else a place in the animation. Raises TrousError for what cannot be, and for sizes too
+    large to be seen.
 
     >>> drawing = draw(ConvTranspose(3, stride=2, padding=1), (3, 3))
     >>> drawing.title, len(drawing.frames)
@@ -71,12 +73,14 @@ def draw(
     output = None if step is None else _step(step, last)
     animated = view == "taps" or (view == "stack" and len(last) == 1)
     if animated and output is None and prod(last) > MOST_FRAMES:
-        raise TrousError(
-            "size", f"must give at most {MOST_FRAMES} outputs to be animated; step shows one of more", size
-        )
+        rule = f"must give at most {MOST_FRAMES} outputs to be animated; step shows one of more"
+        raise TrousError("size", rule, size)
     bounds = [layer.bound for layer in found]
     match view:
         case "taps":
+            grids = [Grid(axis) for axis in bounds[0].axes]
+            check_cells(*(len(grid.places) for grid in grids))
+            check_cells(*(len(grid.window) for grid in grids))
             filled = _numbers(bounds[0], array) if numbers or array is not None else None
             drawing = (draw_row if len(last) == 1 else draw_layer)(title, bounds[0], filled)
         case "matrix":
@@ -111,7 +115,7 @@ def _view(view: str | None, found: list[Layer], channels: Any, several: bool) ->
     if channels is not None and view != "channels":
         raise TrousError("channels", "must be left out but for the view channels", channels)
     if found[0].bound.plan.ndim == 3 and view != "taps":
-        raise TrousError("view", "must be taps for three axes", view)
+        raise TrousError("size", f"must have one or two axes for the view {view}", found[0].bound.input_size)
     return view
 
 
@@ -142,11 +146,11 @@ def _weight(weight: Any, found: list[Layer], view: str) -> np.ndarray | None:
         raise TrousError("weight", "must be left out but for the views taps, matrix and overlap of one layer", view)
     try:
         array = np.asarray(weight)
-        numeric = np.issubdtype(array.dtype, np.number) and not np.iscomplexobj(array)
+        numeric = array.dtype.kind in "iuf" and bool(np.isfinite(array).all())
     except (TypeError, ValueError):
         numeric = False
     if not numeric:
-        raise TrousError("weight", "must be an array of real numbers", weight)
+        raise TrousError("weight", "must be an array of finite real numbers", weight)
     if array.shape != kernel_size(found[0].bound):
         raise TrousError("weight", f"must have the kernel's shape {kernel_size(found[0].bound)}", array.shape)
     return array

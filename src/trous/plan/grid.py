@@ -14,6 +14,7 @@ mirrored. Nothing computes that way here; it is how the layer is usually drawn.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from trous.plan.axis import Tap
@@ -62,11 +63,20 @@ class Grid:
         """Where the window of an output stands: the place at distance 0."""
         return self.axis.plan.down * output
 
+    @property
+    def spacing(self) -> Fraction:
+        """The distance between outputs, where that between inputs is 1."""
+        return Fraction(self.axis.plan.down, self.axis.plan.up)
+
+    def phase(self, output: int) -> int:
+        """The phase of an output, whose taps are the only ones that it has."""
+        return output % self.axis.plan.up
+
     def taps(self, output: int) -> dict[Tap, int]:
         """The taps of an output that land inside, and the input that each of them reads."""
         plan = self.axis.plan
-        step, phase = divmod(output, plan.up)
-        reads = {tap: plan.down * step + tap.offset for tap in plan.by_phase[phase]}
+        step = output // plan.up
+        reads = {tap: plan.down * step + tap.offset for tap in plan.by_phase[self.phase(output)]}
         return {tap: i for tap, i in reads.items() if 0 <= i < self.axis.input_size}
 
 
