@@ -115,6 +115,25 @@ def _tile(call: Call) -> Callable[[np.ndarray], np.ndarray]:
     return lambda array: np.tile(array, repeats)
 
 
+@rearranging("DepthToSpace")
+def _depth_to_space(call: Call) -> Callable[[np.ndarray], np.ndarray]:
+    b = call.attributes["blocksize"]
+    n, channels, height, width = call.first.shape
+    if call.attributes.get("mode", "DCR") == "DCR":
+        split, order = (n, b, b, channels // b**2, height, width), (0, 3, 4, 1, 5, 2)
+    else:
+        split, order = (n, channels // b**2, b, b, height, width), (0, 1, 4, 2, 5, 3)
+    return lambda array: array.reshape(split).transpose(order).reshape(n, channels // b**2, height * b, width * b)
+
+
+@rearranging("SpaceToDepth")
+def _space_to_depth(call: Call) -> Callable[[np.ndarray], np.ndarray]:
+    b = call.attributes["blocksize"]
+    n, channels, height, width = call.first.shape
+    split = (n, channels, height // b, b, width // b, b)
+    return lambda array: array.reshape(split).transpose(0, 3, 5, 1, 2, 4).reshape(n, -1, height // b, width // b)
+
+
 @rearranging("Slice")
 def _slice(call: Call) -> Callable[[np.ndarray], np.ndarray]:
     starts, ends = call.numbers(1, "starts"), call.numbers(2, "ends")

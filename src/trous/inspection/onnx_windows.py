@@ -1,4 +1,4 @@
-"""ONNX operators that read along positions by a plan: convolution, pooling, Resize, padding, pixel shuffles."""
+"""ONNX operators that read along positions by a plan: convolution, pooling, Resize, padding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from trous.plan import AxisPlan, Plan, conv_axis
 from trous.plan.automatic import cropped_padding, rounded_up, same_padding
 from trous.plan.coordinates import moved, overshoot, places, sampled_axis
 from trous.plan.cost import cost
-from trous.plan.resample import shuffled_axis
 from trous.spec import Conv, ConvTranspose
 
 #: Which input is the weight, where it is not the second.
@@ -72,12 +71,11 @@ def transposed_spec(attributes: dict[str, Any], kernel: Sequence[int], size: Seq
     stride, dilation = (attributes.get(name, ones) for name in ("strides", "dilations"))
     extra = attributes.get("output_padding", [0] * len(size))
     word, outputs = attributes.get("auto_pad", "NOTSET"), attributes.get("output_shape")
-    if outputs is None and word.startswith("SAME"):
-        outputs = [n * s for n, s in zip(size, stride, strict=True)]
-    if outputs is None:
+    if outputs is None and not word.startswith("SAME"):
         padding = _pairs(attributes, word, len(size))
     else:
-        axes = zip(size, outputs[-len(size) :], kernel, stride, dilation, extra, strict=True)
+        wanted = [None] * len(size) if outputs is None else outputs[-len(size) :]
+        axes = zip(size, wanted, kernel, stride, dilation, extra, strict=True)
         found = [cropped_padding(*each, upper=word == "SAME_UPPER") for each in axes]
         padding, extra = [(before, after) for before, after, _ in found], [more for *_, more in found]
     groups = attributes.get("group", 1)
@@ -202,18 +200,6 @@ def _pad(call: Call) -> list[Value]:
         if before or after:
             value = flow.padded(value, dim, before, after, _PADDING_MODES[mode])
     return [value]
-
-
-@operator("DepthToSpace", "SpaceToDepth")
-def _shuffle(call: Call) -> list[Value]:
-    x, factor = call.first, call.attributes["blocksize"]
-    n, channels, height, width = x.shape
-    if call.kind == "DepthToSpace":
-        axis, shape = shuffled_axis(factor), (n, channels // factor**2, height * factor, width * factor)
-    else:
-        axis = conv_axis(factor, factor, 0, 0, 1)
-        shape = (n, channels * factor**2, axis.output_size(height), axis.output_size(width))
-    return [flow.taps(x, {2: axis, 3: axis}, shape, call.layer, groups=1)]
 
 
 @operator("LRN")

@@ -16,15 +16,17 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int, *, upper: b
 
 
 def cropped_padding(
-    size: int, outputs: int, kernel: int, stride: int, dilation: int, extra: int, *, upper: bool
+    size: int, outputs: int | None, kernel: int, stride: int, dilation: int, extra: int, *, upper: bool
 ) -> tuple[int, int, int]:
     """`(before, after, output_padding)` of a transposed convolution that give exactly `outputs`.
 
     What there is too much of is cropped from both sides, the odd element behind with `upper`, else in front. Where
-    there is too little, `output_padding` grows beyond the `extra` that it was.
+    there is too little, `output_padding` grows beyond the `extra` that it was. With None, which is `auto_pad` alone,
+    what is above `size*stride` is cropped and nothing grows, as onnxruntime does.
     """
-    total = stride * (size - 1) + extra + dilation * (kernel - 1) + 1 - outputs
-    return (*_halves(max(total, 0), larger_behind=upper), extra - min(total, 0))
+    total = stride * (size - 1) + extra + dilation * (kernel - 1) + 1 - (size * stride if outputs is None else outputs)
+    grown = extra if outputs is None else extra - min(total, 0)
+    return (*_halves(max(total, 0), larger_behind=upper), grown)
 
 
 def rounded_up(axis: AxisPlan, size: int) -> int:
