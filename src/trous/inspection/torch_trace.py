@@ -184,6 +184,7 @@ class Recorder(TorchDispatchMode):
             name = f"trous::{name}"
         call = Call(name, func, arguments, [tuple(y.shape) for y in results], self.value, self._layer(name))
         values = call.values
+        looks = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
         if depends(values) and results:
             known = _operator(func, call)
             try:
@@ -192,12 +193,12 @@ class Recorder(TorchDispatchMode):
                 made = everything(call)
             for value, y in zip(made, results, strict=True):
                 assert value.shape == tuple(y.shape), (name, value.shape, tuple(y.shape))
-            looks = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
             unknown = known is everything and name not in _DATA_DEPENDENT
             if unknown:
                 warnings.append(f"{name} is taken to mix all that goes in")
             self._write(name, values, results, made, call, looks, warnings)
-            if looks:
+        if looks and call.tensors:  # also of what depends on nothing yet: it may be written to
+            with contextlib.suppress(NotImplementedError):
                 for y, move in zip(results, moves(call) if name != "detach" else [_same] * len(results), strict=True):
                     self.views[y] = (call.tensors[0], move)
         if written and depends(values) and results:
