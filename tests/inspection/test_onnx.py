@@ -150,8 +150,11 @@ def two_layers(seed: int) -> None:
         check(model, shape)
     except TrousError as error:
         assert "must fit into the padded input" in str(error)
-        with pytest.raises(Exception, match="Non-zero status code"):
-            run(model, np.ones(shape, np.float32))
+        try:
+            outputs = run(model, np.ones(shape, np.float32))
+        except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException:
+            return
+        assert any(y.size == 0 for y in outputs)
 
 
 @pytest.mark.parametrize("seed", range(60))
