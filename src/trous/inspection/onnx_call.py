@@ -29,8 +29,8 @@ class Call:
     """Of the operator set: what is an attribute in one is an input in the next."""
     attributes: dict[str, Any]
     inputs: list[Value | None]
-    known: list[np.ndarray | None]
-    """The numbers of the inputs that are constant."""
+    fetch: Callable[[int], np.ndarray | None]
+    """The numbers of an input that is constant."""
     outputs: int
     shapes: list[tuple[int | None, ...] | None]
     """What ONNX's own shape inference says of the outputs."""
@@ -74,7 +74,7 @@ class Call:
             return self.attributes[attribute]
         if self.get(position) is None:
             return default
-        array = self.known[position]
+        array = self.fetch(position)
         if array is None:
             raise NotImplementedError
         return array.tolist()

@@ -98,11 +98,15 @@ class OnnxFile:
         dims = given.type.tensor_type.shape.dim
         return [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else d.dim_param for d in dims]
 
+    def is_beside(self, tensor: Any) -> bool:
+        """Whether the numbers are in a file of their own."""
+        return tensor.data_location == self.onnx.TensorProto.EXTERNAL
+
     def array(self, tensor: Any) -> np.ndarray:
         """The numbers of a constant. Raises TrousError where they are in a file that is not there."""
         from onnx import external_data_helper, numpy_helper
 
-        if external_data_helper.uses_external_data(tensor):
+        if self.is_beside(tensor):
             copy = self.onnx.TensorProto()
             copy.CopyFrom(tensor)
             tensor = copy

@@ -24,6 +24,9 @@ from trous.inspection.values import Axis, Value, network_input
 #: Elements of the largest arrays that are computed: shapes, indices and masks, but no weights.
 _LARGEST_FOLDED = 1 << 16
 
+#: Elements of the largest arrays from which a shape may follow.
+_LARGEST_SHAPE = 1 << 10
+
 #: Outputs that share the memory of their input.
 _VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
@@ -95,11 +98,12 @@ class Tracer:
             self.origins[name] = frozenset({name})
         return self.values[name]
 
-    def known(self, name: str) -> np.ndarray | None:
-        """The numbers of a constant, unless it is a large one."""
+    def known(self, name: str, *, needed: bool = False) -> np.ndarray | None:
+        """The numbers of a constant, unless it is a large one, or a weight in another file that nothing needs."""
         if name not in self.constants and name in self.file.initializers:
             tensor = self.file.initializers[name]
-            if prod(tensor.dims) > _LARGEST_FOLDED:
+            beside = self.file.is_beside(tensor) and tensor.data_type in self._floats()
+            if prod(tensor.dims) > _LARGEST_FOLDED or (beside and not needed):
                 return None
             self.constants[name] = self.file.array(tensor)
         return self.constants.get(name)
@@ -128,8 +132,16 @@ class Tracer:
         version = self.file.versions.get(node.domain, 0)
         inputs = [self.value(name) if name else None for name in node.input]
         inputs += [self.values[name] for name in sorted(_captured(node)) if name in self.values]
-        known = [self.known(name) if name else None for name in node.input]
-        call = Call(node.op_type, label, version, attributes, inputs, known, len(node.output), [])
+        call = Call(
+            node.op_type,
+            label,
+            version,
+            attributes,
+            inputs,
+            lambda position: self.known(node.input[position], needed=True),
+            len(node.output),
+            [],
+        )
         if depends(call.values):
             self._made_to_fit(call)
         elements = self._infer(node, call)
@@ -169,10 +181,10 @@ class Tracer:
         """Write down the shapes of the outputs that ONNX infers, or else the file declares; the element types."""
         onnx = self.file.onnx
         types, numbers = {}, {}
-        for name, value, array in zip(node.input, call.inputs, call.known, strict=False):
+        for name, value in zip(node.input, call.inputs, strict=False):
             if name and value is not None:
                 types[name] = onnx.helper.make_tensor_type_proto(self.types[name], value.shape)
-                if array is not None:
+                if prod(value.shape) <= _LARGEST_SHAPE and (array := self.known(name)) is not None:
                     numbers[name] = onnx.numpy_helper.from_array(array)
         try:
             schema = onnx.defs.get_schema(node.op_type, call.version, node.domain)
@@ -207,7 +219,7 @@ class Tracer:
             return [np.array(call.first.shape[part], np.int64)]
         if node.op_type == "Size":
             return [np.array(prod(call.first.shape), np.int64)]
-        known = {name: array for name, array in zip(node.input, call.known, strict=False) if name}
+        known = {name: self.known(name) for name in node.input if name}
         large = any(shape is not None and prod(n or 1 for n in shape) > _LARGEST_FOLDED for shape in call.shapes)
         if any(array is None for array in known.values()) or large or node.op_type.startswith(("Random", "Bernoulli")):
             return None
