@@ -176,6 +176,14 @@ def floats(*numbers: float) -> np.ndarray:
     return np.array(numbers, np.float32)
 
 
+def resized(*inputs: Any, at: str = "half_pixel", **attributes: Any) -> Any:
+    return "Resize", attributes | {"coordinate_transformation_mode": at}, inputs
+
+
+def to_size(size: int, kernel: int, **attributes: Any) -> Any:
+    return "ConvTranspose", attributes | {"strides": [3], "output_shape": [size]}, [weight(RNG, 4, 2, kernel)]
+
+
 RNG = np.random.default_rng(7)
 SQUARE = (1, 4, 6, 8)
 LINE = (1, 4, 9)
@@ -184,14 +192,14 @@ LINE = (1, 4, 9)
 SINGLE: dict[str, tuple[Sequence[int], Steps]] = {
     "relu": (LINE, [("Relu", {}, [])]),
     "add bias": (LINE, [("Add", {}, [weight(RNG, 4, 1)])]),
-    "add itself moved": (LINE, [("Slice", {}, [ints(1), ints(9), ints(2)]), ("Pad", {}, [ints(0, 0, 0, 0, 0, 1)]), ("Add", {}, ["x"])]),
-    "where": (LINE, [("Mul", {}, [floats(2)]), ("Max", {}, ["x"])]),
+    "add itself moved": (LINE, [("Pad", {}, [ints(0, 0, -1, 0, 0, 1)]), ("Add", {}, ["x"])]),
+    "sum with itself": (LINE, [("Mul", {}, [floats(2)]), ("Sum", {}, ["x"])]),
     "clip": (LINE, [("Clip", {}, [np.float32(-1e9), np.float32(1e9)])]),
     "prelu": (LINE, [("Neg", {}, []), ("PRelu", {}, [weight(RNG, 4, 1)])]),
     "batch norm": (LINE, [("BatchNormalization", {}, [floats(1, 1, 1, 1)] * 4)]),
     "instance norm": (LINE, [("InstanceNormalization", {}, [floats(1, 1, 1, 1)] * 2)]),
     "layer norm": (LINE, [("LayerNormalization", {"axis": -1}, [weight(RNG, 9)])]),
-    "layer norm over channels": (LINE, [("Transpose", {"perm": [0, 2, 1]}, []), ("LayerNormalization", {}, [weight(RNG, 4)])]),
+    "norm over channels": (LINE, [("Transpose", {"perm": [0, 2, 1]}, []), ("LpNormalization", {}, [])]),
     "lrn": (SQUARE, [("LRN", {"size": 3, "alpha": 0.5}, [])]),
     "softmax over channels": (LINE, [("Mul", {}, [weight(RNG, 4, 1)]), ("Softmax", {"axis": 1}, [])]),
     "mean of channels": (SQUARE, [("ReduceMean", {}, [ints(1)])]),
@@ -226,17 +234,23 @@ SINGLE: dict[str, tuple[Sequence[int], Steps]] = {
     "product on the left": (SQUARE, [("Transpose", {"perm": [0, 1, 3, 2]}, []), ("MatMul", {}, ["x"])]),
     "gemm": (LINE, [("Flatten", {}, []), ("Gemm", {"transB": 1}, [weight(RNG, 5, 36), weight(RNG, 5)])]),
     "einsum": (SQUARE, [("Einsum", {"equation": "bchw,kc->bwkh"}, [weight(RNG, 3, 4)])]),
-    "upsample by cubic": (SQUARE, [("Resize", {"mode": "cubic"}, [None, floats(1, 1, 3, 1.5)])]),
-    "shrink by cubic": (SQUARE, [("Resize", {"mode": "cubic", "coordinate_transformation_mode": "asymmetric"}, [None, floats(1, 1, 0.4, 0.7)])]),
-    "resize to a size": (SQUARE, [("Resize", {"mode": "linear", "axes": [3, 2]}, [None, None, ints(11, 5)])]),
-    "resize and keep the ratio": (SQUARE, [("Resize", {"mode": "linear", "axes": [2, 3], "keep_aspect_ratio_policy": "not_larger"}, [None, None, ints(9, 20)])]),
-    "resize symmetrically": (LINE, [("Resize", {"mode": "linear", "coordinate_transformation_mode": "half_pixel_symmetric"}, [None, floats(1, 1, 1.7)])]),
-    "resize a region": (LINE, [("Resize", {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize"}, [floats(0, 0, 0.25, 1, 1, 0.75), floats(1, 1, 1.5)])]),
-    "shrink smoothly": ((1, 1, 12, 8), [("Resize", {"mode": "linear", "antialias": 1}, [None, floats(1, 1, 0.25, 0.5)])]),
-    "transposed to a size": (LINE, [("ConvTranspose", {"strides": [3], "output_shape": [26], "auto_pad": "SAME_UPPER"}, [weight(RNG, 4, 2, 4)])]),
-    "transposed to a size, odd in front": (LINE, [("ConvTranspose", {"strides": [3], "output_shape": [25]}, [weight(RNG, 4, 2, 4)])]),
-    "transposed to a longer size": (LINE, [("ConvTranspose", {"strides": [3], "output_shape": [27]}, [weight(RNG, 4, 2, 2)])]),
-}  # fmt: skip
+    "enlarge by cubic": (SQUARE, [resized(None, floats(1, 1, 3, 1.5), mode="cubic")]),
+    "shrink by cubic": (SQUARE, [resized(None, floats(1, 1, 0.4, 0.7), mode="cubic", at="asymmetric")]),
+    "resize to a size": (SQUARE, [resized(None, None, ints(11, 5), mode="linear", axes=[3, 2])]),
+    "resize and keep the ratio": (
+        SQUARE,
+        [resized(None, None, ints(9, 20), mode="linear", axes=[2, 3], keep_aspect_ratio_policy="not_larger")],
+    ),
+    "resize symmetrically": (LINE, [resized(None, floats(1, 1, 1.7), mode="linear", at="half_pixel_symmetric")]),
+    "resize a region": (
+        LINE,
+        [resized(floats(0, 0, 0.25, 1, 1, 0.75), floats(1, 1, 1.5), mode="linear", at="tf_crop_and_resize")],
+    ),
+    "shrink smoothly": ((1, 1, 12, 8), [resized(None, floats(1, 1, 0.25, 0.5), mode="linear", antialias=1)]),
+    "transposed to a size": (LINE, [to_size(26, 4, auto_pad="SAME_UPPER")]),
+    "transposed to a size, odd in front": (LINE, [to_size(25, 4)]),
+    "transposed to a longer size": (LINE, [to_size(27, 2)]),
+}
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -265,9 +279,9 @@ def test_splits(steps: Any) -> None:
         (("Pad", {"mode": "edge", "pads": [0, 0, 1, 2, 0, 0, 0, 1]}, []), 10),
         (("Clip", {"max": 1e9}, []), 10),
         (("ReduceMean", {"axes": [3]}, []), 13),
-        (("Resize", {"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn"}, [floats(), floats(1, 1, 2.5, 0.6)]), 11),
+        (resized(floats(), floats(1, 1, 2.5, 0.6), mode="nearest", at="tf_half_pixel_for_nn"), 11),
     ],
-)  # fmt: skip
+)
 def test_operators_of_older_sets(steps: Any, opset: int) -> None:
     check(model_of(SQUARE, [steps], opset=opset), SQUARE)
 

@@ -81,25 +81,25 @@ def test_sizes_of_a_resize_that_are_computed() -> None:
     nodes = [
         node("Shape", "x", "size", start=2),
         node("Mul", "size two", "wide"),
-        node("Slice", "whole zero two", "head"),
         node("Shape", "x", "whole"),
+        node("Slice", "whole zero two", "head"),
         node("Concat", "head wide", "sizes", axis=0),
-        node("Resize", "x - - sizes", "y", mode="nearest", nearest_mode="floor", coordinate_transformation_mode="asymmetric"),
-    ]  # fmt: skip
-    nodes[2], nodes[3] = nodes[3], nodes[2]
+        node("Resize", "x - - sizes", "y", mode="linear"),
+    ]
     graph = trace(model_of(nodes, {"two": np.array([2]), "zero": np.array([0])}))
     ((axis, trail),) = graph.outputs[0].trails.items()
     assert graph.outputs[0].shape == (1, 4, 24)
-    assert [graph.outputs[0].depends(axis, (0, 0, o)).start for o in range(4)] == [0, 0, 1, 1]
+    seen = [graph.outputs[0].depends(axis, (0, 0, o)) for o in range(4)]
+    assert seen == [range(0, 1), range(0, 2), range(0, 2), range(1, 3)]
     assert trail.field is not None and trail.field.period == 2
 
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_branch_whose_condition_is_known(taken: bool) -> None:
-    branches = {
-        name: helper.make_graph([node("Conv", f"x {name}", f"{name}_out")], name, [], [helper.make_tensor_value_info(f"{name}_out", FLOAT, None)])
-        for name in ("short", "long")
-    }  # fmt: skip
+    branches = {}
+    for name in ("short", "long"):
+        out = helper.make_tensor_value_info(f"{name}_out", FLOAT, None)
+        branches[name] = helper.make_graph([node("Conv", f"x {name}", f"{name}_out")], name, [], [out])
     nodes = [
         node("If", "condition", "z", then_branch=branches["short"], else_branch=branches["long"]),
         node("Relu", "z", "y"),
@@ -234,10 +234,11 @@ def test_table_that_is_looked_up() -> None:
 def test_what_is_written_at_known_places() -> None:
     index = np.stack(np.meshgrid([0], [0, 1, 2, 3], np.arange(2, 10), indexing="ij"), axis=-1)
     nodes = [node("Slice", "x two ten axes", "part"), node("ScatterND", "zeros index part", "y")]
-    constants = {"two": [2], "ten": [10], "axes": [2]}
-    graph = trace(model_of(nodes, {"zeros": 0 * weight(1, 4, 12), "index": index} | {n: np.array(v) for n, v in constants.items()}))  # fmt: skip
+    constants = {"two": np.array([2]), "ten": np.array([10]), "axes": np.array([2]), "index": index}
+    graph = trace(model_of(nodes, constants | {"zeros": 0 * weight(1, 4, 12)}))
     ((axis, _),) = graph.outputs[0].trails.items()
-    assert [graph.outputs[0].depends(axis, (0, 0, o)) for o in (1, 2, 9, 10)] == [range(0), range(2, 3), range(9, 10), range(0)]  # fmt: skip
+    seen = [graph.outputs[0].depends(axis, (0, 0, o)) for o in (1, 2, 9, 10)]
+    assert seen == [range(0), range(2, 3), range(9, 10), range(0)]
 
 
 def test_sizes_that_do_not_meet_are_mended() -> None:
@@ -296,7 +297,7 @@ def test_files_that_hold_no_model(tmp_path: Path, content: bytes | None) -> None
 
 
 def test_what_is_no_model() -> None:
-    with pytest.raises(TrousError, match="must be the path of an ONNX file or an onnx.ModelProto"):
+    with pytest.raises(TrousError, match="must be the path of an ONNX file"):
         trace(3)
 
 
@@ -340,5 +341,5 @@ def test_inputs_with_shapes_of_their_own() -> None:
 
 def test_shapes_that_a_layer_refuses() -> None:
     nodes = [node("Reshape", "x wanted", "y", name="view")]
-    with pytest.raises(TrousError, match="node view .*cannot reshape"):
+    with pytest.raises(TrousError, match=r"node view .*cannot reshape"):
         trace(model_of(nodes, {"wanted": np.array([1, 5, -1])}))
