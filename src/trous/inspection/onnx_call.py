@@ -29,6 +29,8 @@ class Call:
     """Of the operator set: what is an attribute in one is an input in the next."""
     attributes: dict[str, Any]
     inputs: list[Value | None]
+    captured: list[Value]
+    """What the branches or the body of the node use of the outside."""
     fetch: Callable[[int], np.ndarray | None]
     """The numbers of an input that is constant."""
     outputs: int
@@ -58,7 +60,7 @@ class Call:
 
     @property
     def values(self) -> list[Value]:
-        return [value for value in self.inputs if value is not None]
+        return [value for value in self.inputs if value is not None] + self.captured
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,17 +88,15 @@ class Call:
     def dims(self, given: Iterable[int]) -> list[int]:
         return [d % len(self.first.shape) for d in given]
 
-    def everywhere(self, values: Sequence[Value]) -> list[Value]:
-        """Outputs that depend on all of the values, at their inferred shapes."""
-        made = []
-        for shape in self.shapes:
-            if shape is None:
-                raise NotImplementedError
-            made.append(flow.mixed(values, [1 if n is None else n for n in shape], self.layer))
-        return made
+    def everywhere(self, values: Sequence[Value]) -> list[Value | None]:
+        """Outputs that depend on all of the values, at their inferred shapes; None where there is none."""
+        return [
+            None if shape is None else flow.mixed(values, [1 if n is None else n for n in shape], self.layer)
+            for shape in self.shapes
+        ]
 
 
-Operator = Callable[[Call], list[Value]]
+Operator = Callable[[Call], Sequence[Value | None]]
 OPERATORS: dict[str, Operator] = {}
 
 

@@ -30,7 +30,9 @@ DATA_DEPENDENT = frozenset(
 
 
 #: Elementwise, where what comes beside the first input stands for channels or blocks, in a shape of its own.
-_ALONE = frozenset({"DequantizeLinear", "Dropout", "PRelu", "QLinearLeakyRelu", "QLinearSigmoid", "QuantizeLinear"})
+_ALONE = frozenset(
+    {"CastLike", "DequantizeLinear", "Dropout", "PRelu", "QLinearLeakyRelu", "QLinearSigmoid", "QuantizeLinear"}
+)
 
 
 def meeting(kind: str, count: int) -> list[int]:
@@ -94,13 +96,13 @@ def _flatten(call: Call) -> Callable[[np.ndarray], np.ndarray]:
 @rearranging("Squeeze")
 def _squeeze(call: Call) -> Callable[[np.ndarray], np.ndarray]:
     dims = call.numbers(1, "axes")
-    return lambda array: array.squeeze() if dims is None else array.squeeze(tuple(dims))
+    return lambda array: array.squeeze() if dims is None else array.squeeze(tuple(np.atleast_1d(dims).tolist()))
 
 
 @rearranging("Unsqueeze")
 def _unsqueeze(call: Call) -> Callable[[np.ndarray], np.ndarray]:
-    dims = call.numbers(1, "axes")
-    return lambda array: np.expand_dims(array, tuple(dims))
+    dims = np.atleast_1d(call.numbers(1, "axes"))
+    return lambda array: np.expand_dims(array, tuple(dims.tolist()))
 
 
 @rearranging("Expand")
@@ -227,7 +229,20 @@ def _softmax(call: Call) -> list[Value]:
     return [flow.spread(call.first, range(dim, len(call.first.shape)) if old else [dim], call.layer)]
 
 
-@operator("LpNormalization")
+@operator("DynamicQuantizeLinear")
+def _quantised(call: Call) -> list[Value]:
+    """The scale follows from the largest element and the least."""
+    x, dims = call.first, range(len(call.first.shape))
+    return [flow.spread(x, dims, call.layer)] + [flow.reduced(x, dims, call.layer)] * 2
+
+
+@operator("OneHot")
+def _one_hot(call: Call) -> list[Value]:
+    dim = call.attributes.get("axis", -1) % (len(call.first.shape) + 1)
+    return [flow.joined([flow.rearranged(call.first, lambda array: np.expand_dims(array, dim))], call.shape)]
+
+
+@operator("LpNormalization", "RotaryEmbedding")
 def _lp_normalization(call: Call) -> list[Value]:
     return [flow.spread(call.first, [call.axis(-1)], call.layer)]
 
@@ -351,20 +366,36 @@ def _einsum(call: Call) -> list[Value]:
 
 
 @operator("Attention", "MultiHeadAttention")
-def _attention(call: Call) -> list[Value]:
+def _attention(call: Call) -> list[Value | None]:
     """Every query sees all keys and values."""
     query, key, value = (call[n] for n in range(3))
-    if len(query.shape) < 3 or call.outputs > 1:
+    rank, given = len(query.shape), call.attributes
+    if rank < 3 or (call.kind == "MultiHeadAttention" and len(key.shape) != rank):
         raise NotImplementedError
-    rank = len(query.shape)
     rows = flow.reduced(query, [rank - 1], call.layer, keep=True)
-    seen = [flow.reduced(each, [rank - 2, rank - 1], call.layer, keep=True) for each in (key, value)]
-    shape = (*query.shape[:-1], value.shape[-1])
-    call.multiplications = (prod(query.shape) + prod(shape)) * key.shape[-2]
-    return [flow.joined([rows, *seen], shape)]
+    beside = [each for each in call.inputs[1:] if each is not None]  # keys and values, those of before, a mask
+    seen = [flow.mixed([each], (1,) * rank, call.layer) for each in beside]
+    # heads may share their keys and values
+    shared = given["q_num_heads"] // given["kv_num_heads"] if rank == 3 and "kv_num_heads" in given else 1
+    shape = (*query.shape[:-1], value.shape[-1] * shared)
+    past = call.get(4)
+    length = key.shape[-2] + (past.shape[-2] if past is not None else 0)
+    call.multiplications = (prod(query.shape) + prod(shape)) * length
+    return [flow.joined([rows, *seen], shape), *call.everywhere(call.values)[1:]]
 
 
 # Recurrences.
+
+
+@operator("Loop", "Scan")
+def _loop(call: Call) -> list[Value | None]:
+    """What is carried from step to step keeps its shape; all depends on everything."""
+    call.warnings.append(f"{call.kind} is taken to mix all that goes in")
+    first = 2 if call.kind == "Loop" else 0
+    carried = len(call.inputs) - first - call.attributes.get("num_scan_inputs", 0)
+    for n in range(min(carried, call.outputs)):
+        call.shapes[n] = call[first + n].shape
+    return call.everywhere(call.values)
 
 
 @operator("GRU", "LSTM", "RNN")
@@ -398,5 +429,5 @@ def _recurrent(call: Call) -> list[Value]:
 
 @operator("Shape", "Size", "ConstantOfShape", "EyeLike", "RandomNormal", "RandomNormalLike", "RandomUniform")
 @operator("RandomUniformLike", "Constant")
-def _independent(call: Call) -> list[Value]:
+def _independent(call: Call) -> list[Value | None]:
     return call.everywhere([])

@@ -91,6 +91,9 @@ class Tracer:
         """What is known of a value by its name. Initialisers come to be known when they are asked for."""
         if name not in self.values:
             tensor = self.file.initializers.get(name)
+            if tensor is None and name in self.makers:
+                rule = f"must give sizes that are known before it runs; {self.makers[name].op_type} gives none"
+                raise TrousError("model", rule, name)
             if tensor is None:
                 raise TrousError("model", "must name every value before it is used", name)
             self.types[name] = tensor.data_type
@@ -131,13 +134,14 @@ class Tracer:
         label = layer if node.op_type in layer else f"{layer} ({node.op_type})"
         version = self.file.versions.get(node.domain, 0)
         inputs = [self.value(name) if name else None for name in node.input]
-        inputs += [self.values[name] for name in sorted(_captured(node)) if name in self.values]
+        captured = [self.values[name] for name in sorted(_captured(node)) if name in self.values]
         call = Call(
             node.op_type,
             label,
             version,
             attributes,
             inputs,
+            captured,
             lambda position: self.known(node.input[position], needed=True),
             len(node.output),
             [],
@@ -154,8 +158,9 @@ class Tracer:
         if node.op_type == "Reshape":
             made = self._group_norm(node, made)
         for name, value, element in zip(node.output, made, elements, strict=False):
-            self.types[name] = element
-            self.values[name] = Value(value.shape, value.trails, self.file.itemsize(element))
+            if value is not None:
+                self.types[name] = element
+                self.values[name] = Value(value.shape, value.trails, self.file.itemsize(element))
         if depends(call.values):
             self._write(node, layer, call)
         else:
@@ -225,14 +230,19 @@ class Tracer:
             return None
         from onnx.reference import ReferenceEvaluator
 
-        try:
-            return list(ReferenceEvaluator(node, opsets=self.file.versions).run(None, known))
-        except Exception:  # whatever an operator that cannot run here raises: its numbers stay unknown, not its shape
-            return None
+        onnx = self.file.onnx
+        given, made = ([onnx.ValueInfoProto(name=name) for name in names if name] for names in (known, node.output))
+        graph = onnx.helper.make_graph([node], "alone", given, made)
+        model = onnx.helper.make_model(graph, opset_imports=self.file.model.opset_import)
+        for runs in (model, node):  # by the operator set of the file, or else, as a node by itself, by the newest
+            try:
+                return list(ReferenceEvaluator(runs).run(None, known))
+            except Exception:  # whatever an operator that cannot run here raises
+                continue
+        return None  # then the numbers stay unknown, but not their shape
 
     def _constants(self, node: Any, arrays: list[np.ndarray]) -> None:
-        for name, array in zip(node.output, arrays, strict=False):
-            array = np.asarray(array)
+        for name, array in zip(filter(None, node.output), map(np.asarray, arrays), strict=True):
             self.constants[name] = array
             self.types[name] = self.file.onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
             self.values[name] = Value(array.shape, {}, array.itemsize)
@@ -251,8 +261,8 @@ class Tracer:
         """The inputs that may hold what was trained."""
         return [name for n, name in enumerate(node.input) if name and n not in _UNTRAINED.get(node.op_type, ())]
 
-    def _made(self, call: Call) -> list[Value]:
-        """The outputs by the operator, or depending on everything."""
+    def _made(self, call: Call) -> Sequence[Value | None]:
+        """The outputs by the operator, or depending on everything; None where not even a size is known."""
         known = OPERATORS.get(call.kind)
         try:
             if known is not None:
@@ -262,18 +272,13 @@ class Tracer:
         except (ValueError, IndexError, KeyError, TypeError) as error:
             rule = f"must be what the model accepts; node {call.layer} failed: {error}"
             raise TrousError("input_size", rule, self.sizes[0] if len(self.sizes) == 1 else self.sizes) from error
-        try:
-            made = call.everywhere(call.values)
-        except NotImplementedError:
-            rule = f"must give sizes that are known before it runs; node {call.layer} gives none"
-            raise TrousError("model", rule, call.kind) from None
         if call.kind not in DATA_DEPENDENT:
             call.warnings.append(f"{call.kind} is taken to mix all that goes in")
         if any(shape is not None and None in shape for shape in call.shapes):
             call.warnings.append(f"{call.layer}: sizes that depend on values are taken to be 1")
-        return made
+        return call.everywhere(call.values)
 
-    def _group_norm(self, node: Any, made: list[Value]) -> list[Value]:
+    def _group_norm(self, node: Any, made: Sequence[Value | None]) -> Sequence[Value | None]:
         """Of the three nodes as which a group normalisation is written, this being the last, the result of one."""
         norm = self.makers.get(node.input[0])
         if norm is None or norm.op_type != "InstanceNormalization":
@@ -282,7 +287,12 @@ class Tracer:
         if first is None or first.op_type != "Reshape":
             return made
         before, grouped = self.values[first.input[0]], self.values[first.output[0]]
-        if before.shape != made[0].shape or grouped.shape[:1] != before.shape[:1] or before.shape[1] % grouped.shape[1]:
+        if (
+            made[0] is None
+            or before.shape != made[0].shape
+            or grouped.shape[:1] != before.shape[:1]
+            or before.shape[1] % grouped.shape[1]
+        ):
             return made
         return [grouped_norm(before, grouped.shape[1], norm.name or norm.output[0])]
 

@@ -221,4 +221,5 @@ def _frames(call: Call) -> list[Value]:
     seen = flow.taps(seen, {1: axis}, shape, call.layer)
     if len(shape) < 4:
         seen = flow.rearranged(seen, lambda array: array.reshape(*array.shape[:2], 1, 1))
-    return [flow.joined([seen], call.shape)]
+    bins = length // 2 + 1 if call.attributes.get("onesided", 1) else length
+    return [flow.joined([seen], (*shape[:2], bins, 2))]
