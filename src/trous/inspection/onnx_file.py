@@ -43,6 +43,8 @@ class OnnxFile:
             model = inliner.inline_local_functions(model)
         self.model = model
         self.versions = {opset.domain: opset.version for opset in model.opset_import}
+        if "ai.onnx" in self.versions:  # the other name of the standard's own operators
+            self.versions[""] = self.versions["ai.onnx"]
         self.initializers = {tensor.name: tensor for tensor in model.graph.initializer}
         self.inputs = [given for given in model.graph.input if given.name not in self.initializers]
 

@@ -270,7 +270,8 @@ class Tracer:
         except NotImplementedError:
             pass
         except (ValueError, IndexError, KeyError, TypeError) as error:
-            rule = f"must be what the model accepts; node {call.layer} failed: {error}"
+            told = f"{error.argument} {error.rule}" if isinstance(error, TrousError) else str(error)
+            rule = f"must be what the model accepts; node {call.layer} failed: {told}"
             raise TrousError("input_size", rule, self.sizes[0] if len(self.sizes) == 1 else self.sizes) from error
         if call.kind not in DATA_DEPENDENT:
             call.warnings.append(f"{call.kind} is taken to mix all that goes in")
