@@ -292,6 +292,14 @@ def test_unknown_operators_are_named() -> None:
     assert trail.everywhere == {"y (Fancy)"} and graph.nodes[0].warnings == ["Fancy is taken to mix all that goes in"]
 
 
+@pytest.mark.parametrize("given", [{"coordinate_transformation_mode": "elsewhere"}, {"mode": "lanczos"}])
+def test_ways_to_resize_that_are_not_known(given: dict[str, str]) -> None:
+    graph = trace(model_of([node("Resize", "x - scales", "y", **given)], {"scales": np.array([1, 1, 2], np.float32)}))
+    (trail,) = graph.outputs[0].trails.values()
+    assert graph.outputs[0].shape == (1, 4, 24) and trail.everywhere == {"y (Resize)"}
+    assert "is taken to mix all that goes in" in graph.nodes[0].warnings[0]
+
+
 def test_sizes_that_depend_on_values() -> None:
     graph = trace(model_of([node("NonZero", "x", "y")]))
     assert graph.outputs[0].shape == (3, 1)

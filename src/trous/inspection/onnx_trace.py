@@ -269,7 +269,7 @@ class Tracer:
                 return known(call)
         except NotImplementedError:
             pass
-        except (ValueError, IndexError, KeyError, TypeError) as error:
+        except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError) as error:
             told = f"{error.argument} {error.rule}" if isinstance(error, TrousError) else str(error)
             rule = f"must be what the model accepts; node {call.layer} failed: {told}"
             raise TrousError("input_size", rule, self.sizes[0] if len(self.sizes) == 1 else self.sizes) from error

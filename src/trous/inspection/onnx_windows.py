@@ -139,8 +139,8 @@ def _resize(call: Call) -> list[Value]:
         n, out, rate = x.shape[dim], sizes[dim], rates[dim]
         if first:
             coordinates, rounding = "asymmetric", "floor" if rate <= 1 or call.kind == "Upsample" else "ceil"
-        at = places(coordinates, n, out, rate, regions[dim])
         try:
+            at = places(coordinates, n, out, rate, regions[dim])
             axis = sampled_axis(rounding if mode == "nearest" else mode, at, antialias=bool(given.get("antialias")))
         except (ValueError, KeyError):
             call.warnings.append(f"{call.layer}: {mode} {coordinates} is taken to mix all that goes in")
