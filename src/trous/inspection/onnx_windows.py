@@ -98,9 +98,10 @@ def _pool(call: Call) -> list[Value]:
     size = x.shape[2:]
     spec = conv_spec(call.attributes, kernel, size)
     plan = spec.plan(len(size))
-    outputs = spec.output_size(size)
-    if call.attributes.get("ceil_mode"):
+    if call.attributes.get("ceil_mode"):  # where a window that is too large still counts
         outputs = tuple(rounded_up(axis, n) for axis, n in zip(plan.axes, size, strict=True))
+    else:
+        outputs = spec.output_size(size)
     call.spec = replace(spec, groups=x.shape[1])
     return _along(call, dict(enumerate(plan.axes, 2)), outputs) * call.outputs
 
