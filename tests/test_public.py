@@ -27,6 +27,7 @@ NAMES = [
     "functional",
     "interpolation_kernel",
     "interpolation_spec",
+    "mirror",
     "nn",
 ]
 
