@@ -127,7 +127,7 @@ def _steps(node: Node, x: Value, y: Value, modules: Mapping[str, nn.Module], ndi
             return [Step("pooling", node.layer, inputs, outputs, spec, axes)] if not _keeps(axes) else []
         if all(_moves(axis) for axis in axes):
             return [Step("padding", node.layer, inputs, outputs, None, axes)] if not _keeps(axes) else []
-        if axes == tuple(adaptive_axis(n, out) for n, out in zip(inputs[1:], outputs[1:], strict=True)):
+        if _is_adaptive(node, axes, inputs[1:], outputs[1:]):
             return [Step("adaptive pooling", node.layer, inputs, outputs)]
         raise _unknown(node, x, y)
     if _is_global(x, y, ndim):
@@ -166,6 +166,12 @@ def _spec(node: Node, modules: Mapping[str, nn.Module], ndim: int) -> Spec | Non
         value = getattr(spec, name)
         named[name] = value[-ndim:] if isinstance(value, tuple) else value
     return type(spec)(**named)
+
+
+def _is_adaptive(node: Node, axes: Sequence[AxisPlan], size: Sequence[int], outputs: Sequence[int]) -> bool:
+    """Whether the layer gives maps of one size for all. By its name where its plan could be that of an interpolation."""
+    fitting = all(axis == adaptive_axis(n, out) for axis, n, out in zip(axes, size, outputs, strict=True))
+    return fitting and ("adaptive" in node.kind.lower() or any(len(axis.taps) > axis.up for axis in axes))
 
 
 def _is_global(x: Value, y: Value, ndim: int) -> bool:
