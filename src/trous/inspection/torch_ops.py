@@ -143,10 +143,9 @@ def _pool(call: Call) -> list[Value]:
     kernel = _each(call["kernel_size"], rank)
     stride = _each(call["stride"] or kernel, rank)
     padding, dilation = _each(call["padding"], rank), _each(call.arguments.get("dilation") or 1, rank)
-    if call["ceil_mode"]:
-        each = zip(padding, kernel, stride, dilation, strict=True)
-        padding = tuple(pooling_padding(p, k, s, d, ceil_mode=True) for p, k, s, d in each)
-    call.spec = Conv(kernel, stride, padding, dilation, groups=call.shape[-rank - 1])
+    each = zip(padding, kernel, stride, dilation, strict=True)
+    pairs = tuple(pooling_padding(p, k, s, d, call["ceil_mode"]) for p, k, s, d in each)
+    call.spec = Conv(kernel, stride, pairs if call["ceil_mode"] else padding, dilation, groups=call.shape[-rank - 1])
     return _along_last(call, call.spec.plan().axes)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trous.errors import TrousError
 from trous.inspection.torch_trace import trace
-from trous.mirroring.layers import Return, Size, Spread, Uncrop, Unflatten, Unmix, Unpool
+from trous.mirroring.layers import Broadcast, Convolution, Linear, Size, Unflatten, Unpad, Unpool
 from trous.mirroring.path import Step, steps
 from trous.spec import Ints, integer, integers
 
@@ -58,7 +58,7 @@ class Decoder(nn.Module):
         return sizes
 
     def code_shape(self, input_size: Ints | None = None) -> tuple[int, ...]:
-        """The shape of a code without batch: what the encoder makes of an input of this size. Raises as `sizes` does."""
+        """The shape of a code, without batch: what the encoder makes of an input of this size. Raises as `sizes`."""
         return self._code_shape(self.sizes(input_size))
 
     def forward(self, z: Tensor, input_size: Ints | None = None) -> Tensor:
@@ -84,7 +84,7 @@ class Decoder(nn.Module):
         return z if self.output_activation is None else self.output_activation(z)
 
     def _code_shape(self, sizes: list[Size]) -> tuple[int, ...]:
-        """Features that only flatten maps are as many as these have elements, at each size; a linear layer fixes them."""
+        """Features that only flatten maps are as many as these have elements; a linear layer fixes them."""
         first: Any = self.levels[0]
         if isinstance(first, Unflatten):
             return (first.channels * prod(sizes[-2]),)
@@ -108,7 +108,7 @@ def decoder(
     if len(size) > 3:
         raise TrousError("input_size", "must have one entry for each of 1 to 3 axes, without batch and channels", size)
     like = next((p for p in encoder.parameters() if p.is_floating_point()), torch.empty(0))
-    factory = {"device": like.device, "dtype": like.dtype}
+    factory: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
     channels = _in_channels(encoder, len(size)) if in_channels is None else integer("in_channels", in_channels, 1)
     graph = trace(encoder, [torch.zeros(1, channels, *size, **factory)], [range(2, 2 + len(size))])
     path = steps(graph, dict(encoder.named_modules()), len(size))
@@ -117,7 +117,7 @@ def decoder(
     if not levels:
         raise TrousError("encoder", "must have a convolution, pooling or linear layer to mirror", encoder)
     if made != channels:
-        rule = f"must begin with a convolution where channels are joined or parted; the mirror would give {made} channels"
+        rule = f"must have a convolution before channels are joined or parted; its mirror would give {made} channels"
         raise TrousError("encoder", rule, type(encoder).__name__)
     _finish(levels, activation, norm, factory)
     return Decoder(levels, size, code[0], None if output_activation is None else output_activation())
@@ -136,16 +136,16 @@ def _levels(path: list[Step], channels: int, ndim: int, factory: dict[str, Any])
             case "convolution":
                 assert step.spec is not None
                 groups = gcd(step.spec.groups, channels)
-                levels.append(Return(step.spec, size, (channels, step.inputs[0]), groups, factory))
+                levels.append(Convolution(step.spec, size, (channels, step.inputs[0]), groups, factory))
                 channels = step.inputs[0]
             case "pooling":
                 levels.append(Unpool(step.spec, channels, ndim, factory))  # type: ignore[arg-type]
             case "padding":
-                levels.append(Uncrop(step.axes))
+                levels.append(Unpad(step.axes))
             case "adaptive pooling":
-                levels.append(Spread(step.outputs[1:], size, channels, factory))
+                levels.append(Broadcast(step.outputs[1:], size, channels, factory))
             case "linear":
-                levels.append(Unmix((channels, step.inputs[0]), factory))
+                levels.append(Linear((channels, step.inputs[0]), factory))
                 channels = step.inputs[0]
             case "flattening":
                 if channels != step.outputs[0]:
@@ -159,10 +159,10 @@ def _levels(path: list[Step], channels: int, ndim: int, factory: dict[str, Any])
 
 def _finish(levels: list[Any], activation: Make | None, norm: Make | None, factory: dict[str, Any]) -> None:
     """Normalisation and activation behind every layer with channels of its own but the last of them."""
-    own = [level for level in levels if isinstance(level, (Return, Unmix))]
+    own = [level for level in levels if isinstance(level, (Convolution, Linear))]
     for level in own[:-1]:
         follows = []
-        if norm is not None and isinstance(level, Return):
+        if norm is not None and isinstance(level, Convolution):
             follows.append(norm(level.layer.out_channels).to(**factory))
         if activation is not None:
             follows.append(activation())

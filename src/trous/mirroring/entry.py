@@ -8,7 +8,12 @@ from trous.errors import TrousError
 from trous.mirroring.specs import mirrored_specs
 from trous.spec import Ints, Spec
 
-_DEFAULT: Any = object()
+
+def relu() -> Any:
+    """A torch.nn.ReLU; torch is imported when it is called."""
+    from torch import nn
+
+    return nn.ReLU()
 
 
 def mirror(
@@ -16,7 +21,7 @@ def mirror(
     input_size: Ints,
     *,
     in_channels: int | None = None,
-    activation: Any = _DEFAULT,
+    activation: Any = relu,
     norm: Any = None,
     output_activation: Any = None,
 ) -> Any:
@@ -28,7 +33,7 @@ def mirror(
         input_size: the encoder's input size, one integer for each axis, or an integer for one axis.
         in_channels: of a torch module; by default those of its first convolution layer.
         activation: called without arguments for the module behind each convolution and linear layer of the decoder but
-            the last of them. torch.nn.ReLU by default, None for none.
+            the last of them. By default a torch.nn.ReLU; None for none.
         norm: called with the number of channels for a module between such a convolution and its activation, for example
             torch.nn.BatchNorm2d. None by default.
         output_activation: called without arguments for the module behind the last layer, for example torch.nn.Sigmoid.
@@ -65,7 +70,7 @@ def mirror(
     """
     if isinstance(encoder, (Spec, tuple, list)):
         given = {"in_channels": in_channels, "norm": norm, "output_activation": output_activation}
-        given["activation"] = None if activation is _DEFAULT else activation
+        given["activation"] = None if activation is relu else activation
         for name, value in given.items():
             if value is not None:
                 raise TrousError(name, "is for torch modules, not for specs", value)
@@ -73,14 +78,13 @@ def mirror(
     if not _is_module(encoder):
         rule = "must be a torch module, or a Conv or ConvTranspose or a sequence of these"
         raise TrousError("encoder", rule, encoder)
-    from torch import nn
-
     from trous.mirroring.decoder import decoder
 
-    activation = nn.ReLU if activation is _DEFAULT else activation
     return decoder(encoder, input_size, in_channels, activation, norm, output_activation)
 
 
 def _is_module(encoder: Any) -> bool:
     """Whether it is a torch module; torch is not imported to find out."""
-    return any(cls.__module__ == "torch.nn.modules.module" and cls.__name__ == "Module" for cls in type(encoder).__mro__)
+    return any(
+        cls.__module__ == "torch.nn.modules.module" and cls.__name__ == "Module" for cls in type(encoder).__mro__
+    )

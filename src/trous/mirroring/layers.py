@@ -43,7 +43,7 @@ class Level(nn.Module):
         return tuple(smallest_input([axis], n) for axis, n in zip(self.axes, size, strict=True))
 
 
-class Return(Level):
+class Convolution(Level):
     """A convolution that returns from a transposed one, or the other way: the same kernel, stride and dilation.
 
     z: `(batch, in_channels, *size)`; gives `(batch, out_channels, *size)`. Norm and activation follow.
@@ -109,7 +109,7 @@ class Unpool(Level):
         return f"{len(self.weight)}, kernel_size={kernel}, stride={stride}"
 
 
-class Uncrop(Level):
+class Unpad(Level):
     """Padding undone: what the encoder added is cropped, what it cropped comes back as zeros."""
 
     def forward(self, z: Tensor, size: Size) -> Tensor:
@@ -123,7 +123,7 @@ class Uncrop(Level):
         return f"before={tuple(-axis.taps[0].offset for axis in self.axes)}"
 
 
-class Spread(nn.Module):
+class Broadcast(nn.Module):
     """Adaptive pooling undone: every position copies the pooled value in whose share it lies.
 
     Where a map was pooled to one value, copies alone would leave a decoder that gives every place the same. There it is
@@ -152,9 +152,10 @@ class Spread(nn.Module):
         return z
 
     def _pattern_at(self, size: Size) -> Tensor:
-        pattern: Any = self.pattern
+        pattern = self.pattern
+        assert pattern is not None
         if tuple(pattern.shape[1:]) == size:
-            return pattern  # type: ignore[no-any-return]
+            return pattern
         mode = ("linear", "bilinear", "trilinear")[len(size) - 1]
         return nn.functional.interpolate(pattern[None], size, mode=mode, align_corners=False)[0]
 
@@ -186,7 +187,7 @@ class Unflatten(nn.Module):
         return f"channels={self.channels}" + ("" if self.fixed is None else f", size={self.fixed}")
 
 
-class Unmix(nn.Module):
+class Linear(nn.Module):
     """A linear layer with the numbers of features exchanged. z: `(batch, in_features)`."""
 
     def __init__(self, features: tuple[int, int], factory: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from trous.inspection.values import Value
 from trous.nn.layers import Layer
 from trous.plan import IDENTITY, AxisPlan
 from trous.plan.resample import adaptive_axis
-from trous.spec import Conv, ConvTranspose, Spec
+from trous.spec import Conv, Spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class _Way:
 def steps(graph: Graph, modules: Mapping[str, nn.Module], ndim: int) -> list[Step]:
     """The layers from the input of a traced model to its first output that change sizes or channels, in order.
 
-    Convolutions are among them in any case. Layers that keep the shape, and such as only join or part channels, are not.
+    Convolutions are among them in any case. Layers that keep the shape or only join or part channels are not.
     Raises TrousError for a layer that changes the size in a way of its own.
     """
     ways = {id(graph.inputs[0]): _Way()}
@@ -121,7 +121,8 @@ def _steps(node: Node, x: Value, y: Value, modules: Mapping[str, nn.Module], ndi
         spec = _spec(node, modules, ndim)
         if node.weight is not None:
             if spec is None or spec.output_size(inputs[1:]) != outputs[1:]:
-                raise TrousError("encoder", "must call convolutions as layers, their output size left to them", node.layer)
+                rule = "must call convolutions as layers, their output size left to them"
+                raise TrousError("encoder", rule, node.layer)
             return [Step("convolution", node.layer, inputs, outputs, spec, spec.plan(ndim).axes)]
         if spec is not None:
             return [Step("pooling", node.layer, inputs, outputs, spec, axes)] if not _keeps(axes) else []
@@ -169,7 +170,7 @@ def _spec(node: Node, modules: Mapping[str, nn.Module], ndim: int) -> Spec | Non
 
 
 def _is_adaptive(node: Node, axes: Sequence[AxisPlan], size: Sequence[int], outputs: Sequence[int]) -> bool:
-    """Whether the layer gives maps of one size for all. By its name where its plan could be that of an interpolation."""
+    """Whether the layer gives maps of one size for all; its name decides where it might be an interpolation."""
     fitting = all(axis == adaptive_axis(n, out) for axis, n, out in zip(axes, size, outputs, strict=True))
     return fitting and ("adaptive" in node.kind.lower() or any(len(axis.taps) > axis.up for axis in axes))
 
@@ -204,7 +205,7 @@ def _moves(axis: AxisPlan) -> bool:
 
 def _unknown(node: Node, x: Value, y: Value) -> TrousError:
     rule = (
-        f"must be made of layers that mirror knows (convolution, pooling, padding, flattening, linear); {node.layer!r} is"
-        f" none and gives {y.shape[1:]} for {x.shape[1:]}"
+        "must be made of layers that mirror knows (convolution, pooling, padding, flattening, linear); "
+        f"{node.layer!r} is none and gives {y.shape[1:]} for {x.shape[1:]}"
     )
     return TrousError("encoder", rule, node.kind)

@@ -15,7 +15,8 @@ def mirrored_specs(encoder: Spec | Sequence[Spec], input_size: Ints) -> tuple[Sp
     """The encoder's specs on their way back, last one first; see `trous.mirror`."""
     specs = (encoder,) if isinstance(encoder, Spec) else tuple(encoder)
     if not specs or not all(isinstance(spec, (Conv, ConvTranspose)) for spec in specs):
-        raise TrousError("encoder", "must be a torch module, or a Conv or ConvTranspose or a sequence of these", encoder)
+        rule = "must be a torch module, or a Conv or ConvTranspose or a sequence of these"
+        raise TrousError("encoder", rule, encoder)
     given = integers("input_size", input_size, 1, LARGEST_SIZE)
     size = given if isinstance(given, tuple) else (given,)
     for spec in specs:
@@ -61,10 +62,10 @@ def _returning_padding(spec: ConvTranspose, axes: range) -> Any:
     pairs = []
     for axis in axes:
         stride = spec.axis_arguments(axis)["stride"]
-        pair = returning_border(stride, *spec.axis_padding(axis))  # type: ignore[arg-type]
+        pair = returning_border(stride, *spec.axis_padding(axis))
         if pair is None:
             most = sum(spec.axis_padding(axis)[:2]) + stride - 1
-            rule = f"must be at most {most} for a convolution to return from it, which would need to crop otherwise"
+            rule = f"must be at most {most} for a convolution to return from it"
             raise TrousError("output_padding", rule, spec.output_padding)
         pairs.append(pair)
     return _compact(pairs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trous.plan.axis import AxisPlan
-from trous.plan.reach import reads
 
 
 def sources(axis: AxisPlan, outputs: int) -> range:
@@ -83,9 +82,10 @@ def repeated_border(axis: AxisPlan, inputs: int, outputs: int) -> tuple[tuple[in
 
     Then, for the same two sides, how many more outputs are to be cropped, so that the others stay where they are.
 
-    >>> repeated_border(transposed_axis(kernel=3, stride=2, before=1, after=1, output_padding=1, dilation=1), 4, 8)
+    >>> repeated_border(conv_axis(kernel=3, stride=2, before=1, after=1, dilation=1).adjoint(), 4, 8)
     ((0, 1), (0, 2))
     """
-    read = reads(axis, range(outputs))
-    missing = max(0, -read.start), max(0, read.stop - inputs)
-    return missing, (axis.up * missing[0], axis.up * missing[1])
+    used = [tap for tap in axis.taps if tap.phase < outputs]
+    last = [axis.down * ((outputs - 1 - tap.phase) // axis.up) + tap.offset for tap in used]
+    before, after = max([0, *[-tap.offset for tap in used]]), max([0, *[i + 1 - inputs for i in last]])
+    return (before, after), (axis.up * before, axis.up * after)
