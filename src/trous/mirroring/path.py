@@ -162,11 +162,8 @@ def _spec(node: Node, modules: Mapping[str, nn.Module], ndim: int) -> Spec | Non
             return None
     if spec.ndim == ndim:
         return spec
-    named: dict[str, Any] = {"groups": spec.groups}
-    for name in ("kernel", "stride", "padding", "dilation"):
-        value = getattr(spec, name)
-        named[name] = value[-ndim:] if isinstance(value, tuple) else value
-    return type(spec)(**named)
+    values: dict[str, Any] = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
+    return type(spec)(**{name: v[-ndim:] if isinstance(v, tuple) else v for name, v in values.items()})
 
 
 def _is_adaptive(node: Node, axes: Sequence[AxisPlan], size: Sequence[int], outputs: Sequence[int]) -> bool:
@@ -195,7 +192,7 @@ def _shape(value: Value, ndim: int) -> tuple[int, ...]:
 
 
 def _keeps(axes: Sequence[AxisPlan]) -> bool:
-    """Whether every size stays as it is and stands where it stood, or is only mixed with its neighbours."""
+    """Whether every size stays as it is."""
     return all(axis.up == axis.down == 1 and axis.extent == 0 for axis in axes)
 
 
