@@ -91,7 +91,7 @@ def test_every_size_of_random_encoders(rng: np.random.Generator) -> None:
 
 @pytest.mark.slow
 def test_every_size_of_many_random_encoders(rng: np.random.Generator) -> None:
-    check_family(rng, 2000)
+    check_family(rng, 1000)
 
 
 def test_the_mirror_has_the_taps_of_the_adjoint(rng: np.random.Generator) -> None:

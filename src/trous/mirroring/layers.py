@@ -1,8 +1,8 @@
 """The layers of a decoder: each knows the size rule of the encoder's layer that it mirrors, and returns to a size.
 
-    encoded(size)   what the encoder's layer makes of a size
-    needed(size)    the smallest size that it makes this or more of
-    forward(z, size)    from what it made back to a size
+    encoded(size)      what the encoder's layer makes of a size
+    needed(size)       the smallest size that it makes this or more of
+    forward(z, size)   from what it made back to a size
 
 Sizes are tuples with one entry for each axis; of values without axes, behind a flattening, they are empty.
 """
@@ -68,10 +68,10 @@ class Convolution(Level):
 class Unpool(Level):
     """Pooling undone by a transposed convolution of each channel by itself.
 
-    At first every output is the mean of the pooled values whose windows hold it, the nearest for those in no window: a
-    constant stays constant, up to the border, where pooled values are repeated. The weight is trained like any other.
+    At first every output is the mean of the pooled values whose windows hold it, the nearest for those in no window. A
+    constant stays constant at the border too, where pooled values are repeated. The weight is trained like any other.
 
-    z: `(batch, channels, *size)`; gives the same channels. weight: `(channels, 1, *kernel)`.
+    z: `(batch, channels, *size)`; gives as many channels. weight: `(channels, 1, *kernel)`.
     """
 
     def __init__(self, spec: Conv, channels: int, ndim: int, factory: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ from trous.spec import Conv, Spec
 class Step:
     """One layer of the encoder: `inputs` and `outputs` are shapes without batch, `(channels, *size)` or `(features,)`.
 
-    `kind` is one of convolution, pooling, padding, adaptive pooling, flattening, linear.
+    `kind` is one of convolution and pooling, which have a spec, padding, which has axes, adaptive pooling, flattening,
+    linear.
     """
 
     kind: str
@@ -123,11 +124,11 @@ def _steps(node: Node, x: Value, y: Value, modules: Mapping[str, nn.Module], ndi
             if spec is None or spec.output_size(inputs[1:]) != outputs[1:]:
                 rule = "must call convolutions as layers, their output size left to them"
                 raise TrousError("encoder", rule, node.layer)
-            return [Step("convolution", node.layer, inputs, outputs, spec, spec.plan(ndim).axes)]
+            return [Step("convolution", node.layer, inputs, outputs, spec)]
         if spec is not None:
-            return [Step("pooling", node.layer, inputs, outputs, spec, axes)] if not _keeps(axes) else []
+            return [Step("pooling", node.layer, inputs, outputs, spec)] if not _keeps(axes) else []
         if all(_moves(axis) for axis in axes):
-            return [Step("padding", node.layer, inputs, outputs, None, axes)] if not _keeps(axes) else []
+            return [Step("padding", node.layer, inputs, outputs, axes=axes)] if not _keeps(axes) else []
         if _is_adaptive(node, axes, inputs[1:], outputs[1:]):
             return [Step("adaptive pooling", node.layer, inputs, outputs)]
         raise _unknown(node, x, y)
