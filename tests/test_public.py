@@ -29,6 +29,7 @@ NAMES = [
     "inspect",
     "interpolation_kernel",
     "interpolation_spec",
+    "mirror",
     "nn",
 ]
 

@@ -3,8 +3,8 @@
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
 that stay as they are. `explain` says which code a call would run, `inspect` what a network does to sizes, receptive
-fields and budgets, `draw` shows what a layer computes. Importing this needs NumPy and llvmlite; what only some need is
-imported when first asked for, torch among it.
+fields and budgets, `draw` shows what a layer computes, `mirror` makes the decoder of an encoder. Importing this needs
+NumPy and llvmlite; what only some need is imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trous import nn
     from trous.drawing import draw
     from trous.inspection import inspect
+    from trous.mirroring import mirror
     from trous.nn import accelerate
 
 __version__ = "0.1.0.dev0"
@@ -43,12 +44,19 @@ __all__ = [
     "inspect",
     "interpolation_kernel",
     "interpolation_spec",
+    "mirror",
     "nn",
 ]
 
 _NEEDS_TORCH = ("accelerate", "nn")
 #: Names that are imported when they are first asked for, and the module that has them or is what they name.
-_LATE = {"accelerate": "trous.nn", "draw": "trous.drawing", "inspect": "trous.inspection", "nn": "trous.nn"}
+_LATE = {
+    "accelerate": "trous.nn",
+    "draw": "trous.drawing",
+    "inspect": "trous.inspection",
+    "mirror": "trous.mirroring",
+    "nn": "trous.nn",
+}
 
 
 def __getattr__(name: str) -> Any:

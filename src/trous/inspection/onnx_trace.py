@@ -6,7 +6,7 @@ The sizes of what passes through the network follow from the operators themselve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -45,21 +45,21 @@ _UNTRAINED = {
 }
 
 
-def trace(model: Any, shapes: Shapes, dims: Sequence[Sequence[int]]) -> Graph:
+def trace(model: Any, shapes: Shapes, dims: Sequence[Sequence[int]] | Callable[[int], Sequence[int]]) -> Graph:
     """The graph of an ONNX model.
 
     Args:
         model: path of a file, or an `onnx.ModelProto`. External data is not loaded.
         shapes: one shape for each input of the graph, initialisers excluded; None, or None for an input, takes the
             file's own, which must then be static.
-        dims: the dimensions of each input to follow.
+        dims: the dimensions of each input to follow, or a function that names them for an input of some rank.
 
     Raises TrousError where onnx is not installed, the file is missing or no ONNX model, shapes do not fit its inputs,
     or a layer does not accept them.
     """
     file = OnnxFile(model)
     sizes, symbols = file.shapes(shapes)
-    tracer = Tracer(file, sizes, symbols, dims)
+    tracer = Tracer(file, sizes, symbols, [dims(len(size)) for size in sizes] if callable(dims) else dims)
     tracer.follow(file.model.graph)
     tracer.graph.outputs = tuple(tracer.value(output.name) for output in file.model.graph.output)
     return tracer.graph

@@ -40,7 +40,8 @@ def inspect(model: Any, input_size: Any = None, *, axes: Sequence[int] | None = 
     if isinstance(model, (str, Path)) or type(model).__module__.startswith("onnx"):
         from trous.inspection import onnx_trace
 
-        return Report(onnx_trace.trace(model, None if input_size is None else _shapes(input_size), axes))
+        shapes = None if input_size is None else _shapes(input_size)
+        return Report(onnx_trace.trace(model, shapes, lambda rank: _followed(rank, axes)))
     specs = [model] if isinstance(model, Spec) else model
     if isinstance(specs, (list, tuple)) and specs and all(isinstance(spec, Spec) for spec in specs):
         return Report(spec_trace.trace(specs, _shapes(input_size)[0]))

@@ -23,7 +23,8 @@ from trous.inspection.values import Value
 from trous.plan import AxisPlan, Plan, conv_axis, transposed_axis
 from trous.plan.bind import BoundPlan
 from trous.plan.cost import Cost, cost
-from trous.plan.resample import adaptive_axis, interpolated_axis, nearest_axis, shuffled_axis
+from trous.plan.padding import pooling_padding
+from trous.plan.resample import adaptive_axis, interpolated_axis, moved_axis, nearest_axis, shuffled_axis
 from trous.spec import Conv, ConvTranspose, Spec
 
 
@@ -143,7 +144,9 @@ def _pool(call: Call) -> list[Value]:
     kernel = _each(call["kernel_size"], rank)
     stride = _each(call["stride"] or kernel, rank)
     padding, dilation = _each(call["padding"], rank), _each(call.arguments.get("dilation") or 1, rank)
-    call.spec = Conv(kernel, stride, padding, dilation, groups=call.shape[-rank - 1])
+    each = zip(padding, kernel, stride, dilation, strict=True)
+    pairs = tuple(pooling_padding(p, k, s, d, call["ceil_mode"]) for p, k, s, d in each)
+    call.spec = Conv(kernel, stride, pairs if call["ceil_mode"] else padding, dilation, groups=call.shape[-rank - 1])
     return _along_last(call, call.spec.plan().axes)
 
 
@@ -208,13 +211,16 @@ _PADDING_MODES = {"constant": "zeros", "reflection": "reflect", "replication": "
 @operator("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d")
 @operator("replication_pad1d", "replication_pad2d", "replication_pad3d")
 def _pad(call: Call) -> list[Value]:
-    value = call.first
+    value, axes = call.first, list[AxisPlan]()
     given = call["pad"] if "pad" in call.arguments else call["padding"]
     mode = next(mode for word, mode in _PADDING_MODES.items() if call.name.startswith(word))
     for count in range(len(given) // 2):
         dim = len(value.shape) - 1 - count
         before, after = given[2 * count : 2 * count + 2]
         value = flow.padded(value, dim, before, after, mode)
+        axes.insert(0, moved_axis(before, after))
+    first = len(value.shape) - len(axes)
+    call.bound = Plan(tuple(axes)).bind(call.first.shape[first:], call.shape[first:])
     return [value]
 
 

@@ -38,3 +38,24 @@ def transposed_padding(word: str, kernel: int, stride: int, dilation: int) -> tu
         return 0, max(surplus, 0), max(-surplus, 0)
     before, after = conv_padding(word, kernel, stride, dilation)
     return before, after, stride - 1 if word == "same" else 0
+
+
+def mirrored_padding(word: str, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """`(before, after)` that a transposed convolution crops to retrace the sizes of a convolution with this word.
+
+    As much in all as the convolution pads, so that output padding below the stride tells apart the sizes it maps to
+    one: at the same ends, but for "causal" all behind, so that no output sees a later input on the way back either.
+    """
+    before, after = conv_padding(word, kernel, stride, dilation)
+    return (0, before + after) if word == "causal" else (before, after)
+
+
+def pooling_padding(padding: int, kernel: int, stride: int, dilation: int, ceil_mode: bool) -> tuple[int, int]:
+    """`(before, after)` with which a convolution has the windows of a pooling layer, per axis, at every size.
+
+    With `ceil_mode` a last window may end behind the padded input, by up to `stride - 1`, but must begin within the
+    input or the padding before it (torch.nn.MaxPool2d). The first is `after <= padding + stride - 1`. The last window
+    begins at `(outputs-1)*stride - padding <= n - 1`, which is the size rule for `after = dilation*(kernel-1)`. Both
+    rules are one floor of a sum that grows with `after`, so that the smaller holds.
+    """
+    return padding, min(padding + stride - 1, dilation * (kernel - 1)) if ceil_mode else padding

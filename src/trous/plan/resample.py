@@ -22,6 +22,12 @@ def nearest_axis(rate: Fraction, *, centred: bool = False) -> AxisPlan:
     return _windows(rate, lambda o: range(floor((o + half) * rate), floor((o + half) * rate) + 1))
 
 
+def nearest_indices(inputs: int, outputs: int) -> tuple[int, ...]:
+    """The input that each of `outputs` copies by `nearest_axis`: one of those whose share of the outputs it lies in."""
+    axis = nearest_axis(Fraction(inputs, outputs))
+    return tuple(axis.by_phase[o % axis.up][0].offset + o // axis.up * axis.down for o in range(outputs))
+
+
 def interpolated_axis(kind: str, rate: Fraction, *, corners: bool = False, antialias: bool = False) -> AxisPlan:
     """Output `o` lies at `(o + 1/2)*rate - 1/2`, or at `o*rate` where corners are aligned, between the inputs.
 
