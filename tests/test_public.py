@@ -28,6 +28,8 @@ NAMES = [
     "interpolation_kernel",
     "interpolation_spec",
     "nn",
+    "solve",
+    "solve_stack",
 ]
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; import trous; "

@@ -2,8 +2,9 @@
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
-that stay as they are. `explain` says which code a call would run. Importing this needs NumPy and llvmlite; what needs
-torch imports it when first asked for.
+that stay as they are. `explain` says which code a call would run. `solve` finds the specs between two sizes,
+`solve_stack` the layers that see a field. Importing this needs NumPy and llvmlite; what needs torch imports it when
+first asked for.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from trous.explanation import explain
 from trous.frozen import freeze
 from trous.functional import conv, conv_transpose
 from trous.interpolation import interpolation_kernel, interpolation_spec
+from trous.solving import solve, solve_stack
 from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ __all__ = [
     "interpolation_kernel",
     "interpolation_spec",
     "nn",
+    "solve",
+    "solve_stack",
 ]
 
 _NEEDS_TORCH = ("accelerate", "nn")

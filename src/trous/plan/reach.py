@@ -47,6 +47,18 @@ def _spans(axis: AxisPlan) -> dict[int, tuple[int, int]]:
     return spans
 
 
+def unread(axis: AxisPlan, inputs: int, outputs: int) -> tuple[int, int]:
+    """How many of the first and of the last `inputs` none of the `outputs` reads. Of the adjoint: how many outputs no
+    input reaches, so that they hold the bias alone.
+
+    >>> unread(conv_axis(kernel=2, stride=2, before=0, after=0, dilation=1), 9, 4)
+    (0, 1)
+    """
+    read = reads(axis, range(outputs))
+    front = min(max(read.start, 0), inputs) if read else inputs
+    return front, inputs - min(max(read.stop, front), inputs)
+
+
 def reads_through(axes: Iterable[AxisPlan], outputs: range) -> range:
     """The interval that `outputs` of the last layer read of the input of the first; `axes` in the order they run.
 
