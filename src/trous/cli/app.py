@@ -11,6 +11,8 @@ from trous.cli.bench import bench
 from trous.cli.demo import demo
 from trous.cli.explain import explain
 from trous.cli.plan import plan
+from trous.cli.solve import solve
+from trous.cli.stack import stack
 
 app = typer.Typer(
     add_completion=False,
@@ -23,6 +25,8 @@ app.add_typer(bench, name="bench")
 app.command()(demo)
 app.command()(explain)
 app.command()(plan)
+app.command()(solve)
+app.command()(stack)
 
 
 def _version(wanted: bool) -> None:
@@ -44,5 +48,7 @@ def _trous(
       trous demo                        a photograph enlarged, filtered, timed; writes demo.html
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
+      trous solve 64 256                every layer that takes size 64 to 256
+      trous stack 16000                 dilated layers that see 16,000 samples
       trous bench                       every layer of a list, beside the other libraries
     """

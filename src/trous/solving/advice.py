@@ -24,7 +24,7 @@ def advice(solutions: Solutions) -> list[str]:
     for place, size in enumerate(solutions.sizes):
         searches = [axes[place] for axes in solutions.axes.values()]
         best = [first[0].uneven for search in searches if (first := search.get(0))]
-        if best and min(best) == 0:
+        if best and (min(best) == 0 or not solutions):
             continue
         said = list(_nearest(searches)) if size.single and not best else []
         said += _wider(searches, even=bool(best))

@@ -112,22 +112,27 @@ class Stack:
 
     def __str__(self) -> str:
         """The stack in words, then as a table beside the other designs."""
+        rows = self.rows()
+        table = columns([list(rows[0]), *(list(row.values()) for row in rows)], left=1)
+        first, *others = self.lines()
+        return "\n".join([first, *(f"  {line}" for line in others), *table, f"  {self.remark()}"])
+
+    def lines(self) -> list[str]:
+        """The stack in words."""
         see = "sees" if self.layers == 1 else "see"
-        lines = [
+        return [
             f"{count(self.layers, 'layer', 'layers')} of kernel {self.kernel} {see} {self.receptive_field:,} inputs"
             f" (wanted {self.wanted:,}), every one of them",
-            f"  dilations {', '.join(_runs(self.dilations))}",
-            f"  {count(self.channels, 'channel', 'channels')} in and out of each layer: {self.parameters:,} weights,"
+            f"dilations {', '.join(_runs(self.dilations))}",
+            f"{count(self.channels, 'channel', 'channels')} in and out of each layer: {self.parameters:,} weights,"
             f" {self.multiplications:,} multiply-adds per output",
-            f"  streaming keeps the {self.context:,} samples before: {self.memory:,} numbers over all layers",
+            f"streaming keeps the {self.context:,} samples before: {self.memory:,} numbers over all layers",
         ]
-        rows = [list(row.values()) for row in self.rows()]
-        lines += columns([list(self.rows()[0]), *rows], left=1)
-        last = self.alternatives()[-1]
-        lines.append(
-            f"  stride 2 gives one output for {last.rate.denominator:,} inputs: a decoder must bring the rate back"
-        )
-        return "\n".join(lines)
+
+    def remark(self) -> str:
+        """What the last of the other designs loses."""
+        rarely = self.alternatives()[-1].rate.denominator
+        return f"stride 2 gives one output for {rarely:,} inputs: a decoder must bring the rate back"
 
     def rows(self) -> list[dict[str, str]]:
         """The designs as text, by the names of the columns."""
@@ -173,7 +178,7 @@ def solve_stack(
         dilations 1 to 512, in blocks.
 
     Raises:
-        TrousError: numbers that cannot be; kernel 1 for a field above 1; more than 65,536 layers.
+        TrousError: numbers that cannot be; kernel 1, which sees one input however often; more than 65,536 layers.
 
     >>> solve_stack(16000).dilations
     (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 7808)
@@ -181,22 +186,18 @@ def solve_stack(
     9
     """
     wanted = integer("receptive_field", receptive_field, 1)
-    kernels = values("kernel", kernel, *BOUNDS["kernel"])
+    kernels = values("kernel", kernel, 2, BOUNDS["kernel"][1])
     if objective not in OBJECTIVES:
         raise TrousError("objective", f"must be one of {', '.join(OBJECTIVES)}", objective)
     largest = LARGEST if max_dilation is None else integer("max_dilation", max_dilation, 1)
     width = integer("channels", channels, 1)
-    able = [k for k in kernels if k > 1 or wanted == 1]
-    if not able:
-        raise TrousError("kernel", "must be 2 at least for a layer to see more than one input", kernel)
 
     def costs(k: int) -> tuple[int, ...]:
-        layers = layers_for(wanted, k, largest) if k > 1 else 1
-        both = (layers, layers * k)
-        return both if objective == "layers" else both[::-1]
+        layers = layers_for(wanted, k, largest)
+        return (layers, layers * k) if objective == "layers" else (layers * k, layers)
 
-    best = min(able, key=costs)
+    best = min(kernels, key=costs)
     layers, _ = sorted(costs(best))
     if layers > _MOST_LAYERS:
         raise TrousError("max_dilation", f"must be larger: a stack would have {layers} layers", max_dilation)
-    return Stack(wanted, best, dilations_for(wanted, best, largest) if best > 1 else (1,), width)
+    return Stack(wanted, best, dilations_for(wanted, best, largest), width)

@@ -31,23 +31,25 @@ def solutions_text(solutions: Solutions) -> str:
       Conv        3       2        1         1     3  (input + 1)//2  even     -
     """
     rows = table(solutions, SHOWN)
+    advised = [f"  {line}" for line in advice(solutions)]
     if not rows:
-        return "\n".join([f"{solutions.question}: no spec within these ranges", *indented(advice(solutions))])
-    number = len(solutions)
-    lines = [f"{solutions.question}: {count(number, 'spec', 'specs')}" + (", best first" if number > 2 else "")]
+        return "\n".join([heading(solutions), *advised])
     cells = [list(rows[0]), *(list(row.values()) for row in rows)]
     for place in (0, -3, -2):  # words to the left, as numbers are to the right
         width = max(len(line[place]) for line in cells)
         for line in cells:
             line[place] = line[place].ljust(width)
-    lines += columns(cells, left=3)
-    if number > len(rows):
-        lines.append(f"  and {number - len(rows):,} more")
-    return "\n".join([*lines, *indented(advice(solutions))])
+    lines = [heading(solutions), *columns(cells, left=3)]
+    if len(solutions) > len(rows):
+        lines.append(f"  and {len(solutions) - len(rows):,} more")
+    return "\n".join([*lines, *advised])
 
 
-def indented(lines: Sequence[str]) -> list[str]:
-    return [f"  {line}" for line in lines]
+def heading(solutions: Solutions) -> str:
+    """What was asked for, and how many specs do it."""
+    number = len(solutions)
+    told = "no spec within these ranges" if not number else "1 spec" if number == 1 else f"{number:,} specs, best first"
+    return f"{solutions.question}: {told}"
 
 
 def table(solutions: Solutions, most: int) -> list[dict[str, str]]:
@@ -75,6 +77,11 @@ def row(spec: Spec, sizes: Sequence[Wanted]) -> dict[str, str]:
 
 
 _NUMBERS = ("kernel", "stride", "padding", "output_padding", "dilation")
+
+
+def numbers_of(spec: Spec) -> dict[str, Any]:
+    """The arguments of a spec as they were given."""
+    return {name: getattr(spec, name) for name in _NUMBERS if hasattr(spec, name)}
 
 
 def _uneven(spec: Spec, arguments: dict[str, Any]) -> int:
