@@ -18,12 +18,12 @@ from trous.explanation import explain
 from trous.frozen import freeze
 from trous.functional import conv, conv_transpose
 from trous.interpolation import interpolation_kernel, interpolation_spec
-from trous.solving import solve, solve_stack
 from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
     from trous import nn
     from trous.nn import accelerate
+    from trous.solving import solve, solve_stack
 
 __version__ = "0.1.0.dev0"
 
@@ -47,12 +47,16 @@ __all__ = [
 
 _NEEDS_TORCH = ("accelerate", "nn")
 
+#: Imported when first asked for, by the module that has it.
+_LATER = {"accelerate": "trous.nn", "solve": "trous.solving", "solve_stack": "trous.solving"}
+
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
+    if name == "nn":
+        return importlib.import_module("trous.nn")
+    if name not in _LATER:
         raise AttributeError(f"module 'trous' has no attribute {name!r}")
-    nn = importlib.import_module("trous.nn")
-    return nn if name == "nn" else nn.accelerate
+    return getattr(importlib.import_module(_LATER[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -9,13 +9,13 @@ import pytest
 
 from plan.first_principles import AXES
 from trous.plan import AxisPlan
+from trous.plan.reach import taps_per_output
 from trous.plan.sizes import (
     conv_extent,
     extents,
     output_paddings,
     output_size,
     paddings,
-    taps_per_output,
     unevenness,
 )
 

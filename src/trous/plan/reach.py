@@ -95,3 +95,8 @@ def receptive_field(plans: Sequence[Plan]) -> tuple[int, ...]:
         axes = [plan.axes[axis] for plan in plans]
         fields.append(max(len(reads_through(axes, range(o, o + 1))) for o in range(period(axes))))
     return tuple(fields)
+
+
+def taps_per_output(transposed: bool, kernel: int, stride: int) -> Fraction:
+    """Inputs that an output of the average phase reads, one multiplication each: `len(taps) / up` of the plan."""
+    return Fraction(kernel, stride if transposed else 1)

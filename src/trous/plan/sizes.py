@@ -10,7 +10,6 @@ its two ends. Derivation: docs/solving.md.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import gcd
 
 #: (input, output) of the first and of the last size of a list in even steps.
@@ -80,8 +79,3 @@ def unevenness(transposed: bool, kernel: int, stride: int, dilation: int) -> int
     if kernel < stride or gcd(stride, dilation) > 1:
         return 2
     return 1 if transposed and kernel % stride else 0
-
-
-def taps_per_output(transposed: bool, kernel: int, stride: int) -> Fraction:
-    """Multiplications for one output, one input channel and the average phase: `len(taps) / up` of the plan."""
-    return Fraction(kernel, stride if transposed else 1)

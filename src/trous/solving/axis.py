@@ -15,7 +15,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from trous.plan.padding import conv_padding
-from trous.plan.sizes import Ends, output_paddings, paddings, taps_per_output, unevenness
+from trous.plan.reach import taps_per_output
+from trous.plan.sizes import Ends, output_paddings, paddings, unevenness
 from trous.solving.ranges import Ranges, Values, between, is_dense, sum_count, sums
 
 
