@@ -51,7 +51,7 @@ class Stack:
 
     @property
     def receptive_field(self) -> int:
-        """Inputs that one output reads: the wanted ones, and at most `kernel - 2` more (one, where one is wanted)."""
+        """Inputs that one output reads: the wanted ones, and fewer than `kernel - 1` more unless one is wanted."""
         return field(self.kernel, self.dilations)
 
     @property
