@@ -92,7 +92,7 @@ class Stack:
         plain = layers_for(self.wanted, self.kernel, 1)
         return (
             self._design("dilated", self.layers, self.receptive_field),
-            self._design("dilation 1", plain, field(self.kernel, [1] * plain)),
+            self._design("dilation 1", plain, field(self.kernel, [plain])),  # of one layer as of so many
             self._design("one kernel", 1, self.wanted, kernel=self.wanted),
             self._design("stride 2", levels, receptive_field([strided] * levels)[0], halved, Fraction(1, 2**levels)),
         )
