@@ -34,7 +34,7 @@ def test_examples_of_the_docstrings() -> None:
     assert attempted > 15
 
 
-@pytest.mark.parametrize("name", ["choosing", "drawing", "epilogues", "frozen", "mirroring"])
+@pytest.mark.parametrize("name", ["choosing", "drawing", "epilogues", "frozen", "mirroring", "solving"])
 def test_examples_of_a_page(name: str) -> None:
     page = Path(__file__).parents[1] / "docs" / f"{name}.md"
     failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")

@@ -31,6 +31,8 @@ NAMES = [
     "interpolation_spec",
     "mirror",
     "nn",
+    "solve",
+    "solve_stack",
 ]
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; import trous; "

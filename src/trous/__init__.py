@@ -2,9 +2,10 @@
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
-that stay as they are. `explain` says which code a call would run, `inspect` what a network does to sizes, receptive
-fields and budgets, `draw` shows what a layer computes, `mirror` makes the decoder of an encoder. Importing this needs
-NumPy and llvmlite; what only some need is imported when first asked for, torch among it.
+that stay as they are. `explain` says which code a call would run. `solve` finds the specs between two sizes and
+`solve_stack` the layers that see a field, `inspect` says what a network does to sizes, receptive fields and budgets,
+`mirror` makes the decoder of an encoder, `draw` shows what a layer computes. Importing this needs NumPy and llvmlite;
+what only some need is imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from trous.inspection import inspect
     from trous.mirroring import mirror
     from trous.nn import accelerate
+    from trous.solving import solve, solve_stack
 
 __version__ = "0.1.0.dev0"
 
@@ -46,6 +48,8 @@ __all__ = [
     "interpolation_spec",
     "mirror",
     "nn",
+    "solve",
+    "solve_stack",
 ]
 
 _NEEDS_TORCH = ("accelerate", "nn")
@@ -56,6 +60,8 @@ _LATE = {
     "inspect": "trous.inspection",
     "mirror": "trous.mirroring",
     "nn": "trous.nn",
+    "solve": "trous.solving",
+    "solve_stack": "trous.solving",
 }
 
 

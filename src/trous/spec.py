@@ -21,7 +21,7 @@ LARGEST = 2**31 - 1
 #: Of a size: what 64 bits hold.
 LARGEST_SIZE = 2**63 - 1
 #: Least and largest value. A plan lists every tap of a kernel, so a kernel has to end.
-_BOUNDS = {
+BOUNDS = {
     "kernel": (1, 2**20),
     "stride": (1, LARGEST),
     "output_padding": (0, LARGEST),
@@ -266,7 +266,7 @@ def index(value: Any) -> int:
 def _checked(name: str, value: Any) -> Any:
     if name == "padding":
         return _padding(value)
-    return (integer if name == "groups" else integers)(name, value, *_BOUNDS[name])
+    return (integer if name == "groups" else integers)(name, value, *BOUNDS[name])
 
 
 def _padding(value: Any) -> Any:

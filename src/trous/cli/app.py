@@ -13,6 +13,8 @@ from trous.cli.draw import draw
 from trous.cli.explain import explain
 from trous.cli.inspect import inspect
 from trous.cli.plan import plan
+from trous.cli.solve import solve
+from trous.cli.stack import stack
 
 app = typer.Typer(
     add_completion=False,
@@ -27,6 +29,8 @@ app.command()(draw)
 app.command()(explain)
 app.command()(inspect)
 app.command()(plan)
+app.command()(solve)
+app.command()(stack)
 
 
 def _version(wanted: bool) -> None:
@@ -50,5 +54,7 @@ def _trous(
       trous plan conv_transpose,c1-1,x8,k3,s2
       trous inspect mynet:UNet -i 1,3,256,256
       trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1 -o upsampling.gif
+      trous solve 64 256                every layer that takes size 64 to 256
+      trous stack 16000                 dilated layers that see 16,000 samples
       trous bench                       every layer of a list, beside the other libraries
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,6 +68,28 @@ def folder(output: Path | None, default: Path | None) -> Path | None:
 
 def _unwritable(folder: Path, error: OSError) -> TrousError:
     return TrousError("output", f"must be where files can be written ({error.strerror})", str(folder))
+
+
+def rows(title: str, found: Sequence[dict[str, str]]) -> None:
+    """A title and a table, a row for each; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    if title:
+        console.print(title)
+    if not found:
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in found[0]:
+        numeric = all(row[name][:1].isdigit() for row in found)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in found:
+        table.add_row(*row.values())
+    needed = console.measure(table, options=console.options.update(width=1000)).maximum
+    console.width = max(console.width, needed)  # rather a long line than half a number
+    console.print(table)
 
 
 def finish(record: Record, folder: Path | None) -> None:

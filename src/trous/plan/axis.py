@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from trous.plan.sizes import conv_extent
+
 
 class Tap(NamedTuple):
     """One surviving multiplication: output `phase`, `kernel` index, input `offset`."""
@@ -105,7 +107,7 @@ def conv_axis(kernel: int, stride: int, before: int, after: int, dilation: int) 
     Size rule: `(n + before + after - dilation*(kernel-1) - 1)//stride + 1` (Dumoulin & Visin 2016, relationship 15).
     """
     taps = tuple(Tap(0, k, k * dilation - before) for k in range(kernel))
-    return AxisPlan(1, stride, taps, before + after - dilation * (kernel - 1) - 1 + stride)
+    return AxisPlan(1, stride, taps, conv_extent(kernel, stride, before + after, dilation))
 
 
 def transposed_axis(kernel: int, stride: int, before: int, after: int, output_padding: int, dilation: int) -> AxisPlan:
@@ -115,4 +117,4 @@ def transposed_axis(kernel: int, stride: int, before: int, after: int, output_pa
     When stride and dilation share a factor, some phases have no tap.
     """
     taps = sorted(Tap((k * dilation - before) % stride, k, -((k * dilation - before) // stride)) for k in range(kernel))
-    return AxisPlan(stride, 1, tuple(taps), dilation * (kernel - 1) + 1 + output_padding - before - after - stride)
+    return AxisPlan(stride, 1, tuple(taps), output_padding - conv_extent(kernel, stride, before + after, dilation))

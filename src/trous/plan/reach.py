@@ -47,6 +47,18 @@ def _spans(axis: AxisPlan) -> dict[int, tuple[int, int]]:
     return spans
 
 
+def unread(axis: AxisPlan, inputs: int, outputs: int) -> tuple[int, int]:
+    """How many of the first and of the last `inputs` none of the `outputs` reads. Of the adjoint: how many outputs no
+    input reaches, so that they hold the bias alone.
+
+    >>> unread(conv_axis(kernel=2, stride=2, before=0, after=0, dilation=1), 9, 4)
+    (0, 1)
+    """
+    read = reads(axis, range(outputs))
+    front = min(max(read.start, 0), inputs) if read else inputs
+    return front, inputs - min(max(read.stop, front), inputs)
+
+
 def reads_through(axes: Iterable[AxisPlan], outputs: range) -> range:
     """The interval that `outputs` of the last layer read of the input of the first; `axes` in the order they run.
 
@@ -83,3 +95,8 @@ def receptive_field(plans: Sequence[Plan]) -> tuple[int, ...]:
         axes = [plan.axes[axis] for plan in plans]
         fields.append(max(len(reads_through(axes, range(o, o + 1))) for o in range(period(axes))))
     return tuple(fields)
+
+
+def taps_per_output(transposed: bool, kernel: int, stride: int) -> Fraction:
+    """Inputs that an output of the average phase reads, one multiplication each: `len(taps) / up` of the plan."""
+    return Fraction(kernel, stride if transposed else 1)

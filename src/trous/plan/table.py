@@ -34,7 +34,7 @@ def plan_table(plan: Plan) -> str:
     lines = [f"Plan of {count(plan.ndim, 'axis', 'axes')}, {_product(len(axis.taps) for axis in plan.axes)}: "]
     lines[0] += _per_output(plan)
     for name, axis in _alike(plan.axes):
-        lines += [f"{name}: {_steps(axis)}, output = {_size_rule(axis)}", *_phases(axis)]
+        lines += [f"{name}: {_steps(axis)}, output = {size_rule(axis)}", *_phases(axis)]
     return "\n".join(lines)
 
 
@@ -104,7 +104,7 @@ def _steps(axis: AxisPlan) -> str:
     return f"o = {output}, i = {'' if axis.down == 1 else axis.down}m + offset"
 
 
-def _size_rule(axis: AxisPlan) -> str:
+def size_rule(axis: AxisPlan) -> str:
     scaled = "input" if axis.up == 1 else f"{axis.up}*input"
     if axis.extent:
         scaled += f" {'+' if axis.extent > 0 else '-'} {abs(axis.extent)}"
