@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trous.errors import TrousError
 from trous.inspection.graph import Graph, Node
 from trous.inspection.values import Value
+from trous.solving import solve
 from trous.spec import ConvTranspose, Spec
 
 
@@ -76,42 +76,27 @@ def _maker(graph: Graph, value: Value) -> Node | None:
 def _closest(node: Node, wanted: Sequence[int]) -> Spec | None:
     """The layer with as little of its padding changed as gives the wanted size."""
     assert node.spec is not None and node.bound is not None
+    kind = "transposed" if isinstance(node.spec, ConvTranspose) else "conv"
     axes = []
     for axis, (n, out) in enumerate(zip(node.bound.input_size, wanted, strict=True)):
         own = node.spec.axis_arguments(axis)
-        fitting = [a for a in _variants(node.spec, own) if _size(node.spec, a, n) == out]
+        same = {name: own[name] for name in ("kernel", "stride", "dilation")}
+        fitting = [spec.axis_arguments(0) for spec in solve(n, out, kind=kind, **same)]
         if not fitting:
             return None
-        axes.append(min(fitting, key=lambda a: _change(own, a)))
+        axes.append(min(fitting, key=lambda other: _change(own, other)))
     merged = {name: _merged([a[name] for a in axes]) for name in axes[0]}
-    return type(node.spec)(**merged)
-
-
-def _variants(spec: Spec, own: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    """The arguments of one axis with other paddings up to the window, and other output paddings."""
-    extras = range(max(own["stride"], own["dilation"])) if isinstance(spec, ConvTranspose) else [None]
-    for padding in range(own["dilation"] * (own["kernel"] - 1) + 1):
-        for extra in extras:
-            changed = own | {"padding": ((padding, padding),)}
-            yield changed if extra is None else changed | {"output_padding": extra}
-
-
-def _size(spec: Spec, arguments: dict[str, Any], n: int) -> int | None:
-    try:
-        return type(spec)(**arguments | {"groups": 1}).output_size((n,))[0]
-    except TrousError:
-        return None
+    return type(node.spec)(**merged | {"groups": node.spec.groups})
 
 
 def _change(own: dict[str, Any], other: dict[str, Any]) -> tuple[int, int]:
-    padding = sum(abs(a - b) for a, b in zip(own["padding"], other["padding"][0], strict=True))
+    padding = sum(abs(a - b) for a, b in zip(own["padding"], other["padding"], strict=True))
     return padding, abs(other.get("output_padding", 0) - own.get("output_padding", 0))
 
 
 def _merged(values: list[Any]) -> Any:
-    """Per-axis values as they are written: one where all are alike."""
-    pairs = isinstance(values[0], tuple)
-    flat = [value[0][0] if pairs else value for value in values]
+    """Per-axis values as they are written: one where all are alike, padding as one number for both sides."""
+    flat = [value[0] if isinstance(value, tuple) else value for value in values]
     return flat[0] if len(set(flat)) == 1 else tuple(flat)
 
 
