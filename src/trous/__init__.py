@@ -2,7 +2,8 @@
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
-that stay as they are. `explain` says which code a call would run. Importing this needs NumPy and llvmlite; what needs
+that stay as they are. `explain` says which code a call would run. `conventions` translates to and from other
+frameworks. Importing this needs NumPy and llvmlite; what needs
 torch imports it when first asked for.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from trous import functional
+from trous import conventions, functional
 from trous.errors import TrousError
 from trous.explanation import explain
 from trous.frozen import freeze
@@ -33,6 +34,7 @@ __all__ = [
     "accelerate",
     "conv",
     "conv_transpose",
+    "conventions",
     "explain",
     "freeze",
     "functional",
