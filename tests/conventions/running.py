@@ -153,7 +153,9 @@ def _keras(operator: Operator, x: np.ndarray, weight: np.ndarray, out_channels: 
     layer = kind(out_channels, use_bias=False, kernel_initializer="zeros", **operator.attributes)
     layer.build(_last(x).shape)
     layer.set_weights([weight])
-    return _first(keras.ops.convert_to_numpy(layer(_last(x))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy, at what Keras does with torch
+        return _first(keras.ops.convert_to_numpy(layer(_last(x))))
 
 
 RUN = {"pytorch": _pytorch, "onnx": _onnx, "jax": _jax, "flax": _flax, "keras": _keras}
