@@ -2,9 +2,8 @@
 
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
-that stay as they are. `explain` says which code a call would run. `conventions` translates to and from other
-frameworks. Importing this needs NumPy and llvmlite; what needs
-torch imports it when first asked for.
+that stay as they are. `explain` says which code a call would run. `conventions` says how other frameworks spell a
+layer. Importing this needs NumPy and llvmlite; what needs torch imports it when first asked for.
 """
 
 from __future__ import annotations
