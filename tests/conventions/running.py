@@ -244,7 +244,9 @@ def _at_stride_1(framework: str, said: str, problem: Problem, x: np.ndarray, w: 
         whole = by_hand(framework, replace(spec, stride=1, padding=0), padded, w)
         return whole[(..., *(slice(None, None, s) for s in strides))]
     zeros = literal_eval(re.search(r"put (\(.*?\)) zeros between the inputs and use stride 1", said)[1])
-    spread = np.zeros((*x.shape[:2], *((n - 1) * (z + 1) + 1 for n, z in zip(x.shape[2:], zeros, strict=True))), x.dtype)
+    spread = np.zeros(
+        (*x.shape[:2], *((n - 1) * (z + 1) + 1 for n, z in zip(x.shape[2:], zeros, strict=True))), x.dtype
+    )
     spread[(..., *(slice(None, None, z + 1) for z in zeros))] = x
     whole = by_hand(framework, replace(spec, stride=1, padding=0, output_padding=0), spread, w)
     crops = [(b, a - extra) for b, a, extra in (spec.axis_padding(axis) for axis in range(problem.ndim))]

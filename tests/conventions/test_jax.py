@@ -87,7 +87,8 @@ def test_a_transposed_kernel(ndim: int, rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [Conv((3, 2), 2, ((1, 2), (0, 1)), 1, 2), ConvTranspose((3, 4), (2, 1), 1), ConvTranspose(3, 2, 1, groups=2)]
+    "spec",
+    [Conv((3, 2), 2, ((1, 2), (0, 1)), 1, 2), ConvTranspose((3, 4), (2, 1), 1), ConvTranspose(3, 2, 1, groups=2)],
 )
 def test_the_other_flax(spec: Conv | ConvTranspose, rng: np.random.Generator) -> None:
     """nnx takes the attributes of linen."""
@@ -127,19 +128,43 @@ GENERAL, TRANSPOSE = "conv_general_dilated", "conv_transpose"
     [
         ("conv", {}, "name must be one of conv_general_dilated, conv_transpose"),
         (GENERAL, {"window_strides": (1,)}, "attributes of conv_general_dilated must have padding"),
-        (GENERAL, {"window_strides": (1,), "padding": "SAME", "stride": 1}, "attributes of conv_general_dilated must be"),
+        (
+            GENERAL,
+            {"window_strides": (1,), "padding": "SAME", "stride": 1},
+            "attributes of conv_general_dilated must be",
+        ),
         (GENERAL, {"window_strides": (2,), "padding": "SAME"}, 'size must be given: how much "same" pads at stride 2'),
         (GENERAL, {"window_strides": (1,), "padding": "FULL"}, "padding must be SAME, SAME_LOWER, VALID or pairs"),
         (GENERAL, {"window_strides": (1,), "padding": ((-1, 0),)}, r"crop the input by \(\(1, 0\),\) first and pad"),
-        (GENERAL, {"window_strides": (1,), "padding": ((1, 2, 3),)}, r"padding must be an integer or a \(before, after"),
-        (GENERAL, {"window_strides": (1,), "padding": ((0, 0), (0, 0))}, "padding must have one entry for each of 1 axes"),
-        (GENERAL, {"window_strides": (2,), "padding": ((0, 0),), "lhs_dilation": (2,)}, "lhs_dilation must be 1 beside"),
-        (GENERAL, {"window_strides": (1,), "padding": "SAME", "lhs_dilation": (2,)}, "padding must be pairs beside lhs"),
+        (
+            GENERAL,
+            {"window_strides": (1,), "padding": ((1, 2, 3),)},
+            r"padding must be an integer or a \(before, after",
+        ),
+        (
+            GENERAL,
+            {"window_strides": (1,), "padding": ((0, 0), (0, 0))},
+            "padding must have one entry for each of 1 axes",
+        ),
+        (
+            GENERAL,
+            {"window_strides": (2,), "padding": ((0, 0),), "lhs_dilation": (2,)},
+            "lhs_dilation must be 1 beside",
+        ),
+        (
+            GENERAL,
+            {"window_strides": (1,), "padding": "SAME", "lhs_dilation": (2,)},
+            "padding must be pairs beside lhs",
+        ),
         (GENERAL, {"window_strides": (1,), "padding": "SAME", "batch_group_count": 2}, "batch_group_count must be 1"),
         (TRANSPOSE, {"strides": (1,), "padding": "same"}, "padding must be SAME, VALID or pairs"),
         (TRANSPOSE, {"strides": (1,), "padding": ((3, 0),)}, r"leave it and put outputs that hold the bias .* \(1,\)"),
         (TRANSPOSE, {"strides": (2,), "padding": ((0, 4),)}, r"output_padding must stay below .* append the outputs"),
-        (TRANSPOSE, {"strides": (1,), "padding": "SAME", "feature_group_count": 2}, "attributes of conv_transpose must"),
+        (
+            TRANSPOSE,
+            {"strides": (1,), "padding": "SAME", "feature_group_count": 2},
+            "attributes of conv_transpose must",
+        ),
     ],
 )
 def test_what_is_no_layer(name: str, attributes: dict[str, Any], message: str) -> None:

@@ -75,7 +75,9 @@ def test_a_layer_takes_the_attributes_and_gives_them_back(spec: Conv | ConvTrans
     layer = getattr(library("keras").layers, name)(6, **attributes)
     layer.build((1, 9, 9, 4))
     assert from_keras(name, layer.get_config()).plan() == spec.plan()
-    shape = (4, 6 // spec.groups, *spec.kernel) if isinstance(spec, ConvTranspose) else (6, 4 // spec.groups, *spec.kernel)
+    shape = (
+        (4, 6 // spec.groups, *spec.kernel) if isinstance(spec, ConvTranspose) else (6, 4 // spec.groups, *spec.kernel)
+    )
     w = rng.standard_normal(shape)
     assert weight_to_keras(w, spec).shape == tuple(layer.kernel.shape)
     assert np.array_equal(weight_from_keras(weight_to_keras(w, spec), spec), w)

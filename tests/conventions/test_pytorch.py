@@ -69,7 +69,11 @@ def test_pad_is_written_as_torch_wants_it() -> None:
         ("Conv2d", {"kernel_size": 3, "stride": 0}, "stride must be at least 1"),
         ("Conv1d", {"kernel_size": 3, "padding": -1}, "padding must be at least 0"),
         ("ConvTranspose1d", {"kernel_size": 3, "padding": "same"}, "padding must be one integer"),
-        ("ConvTranspose1d", {"kernel_size": 3, "output_padding": 1}, "output_padding must stay below stride or dilation"),
+        (
+            "ConvTranspose1d",
+            {"kernel_size": 3, "output_padding": 1},
+            "output_padding must stay below stride or dilation",
+        ),
     ],
 )
 def test_what_is_no_layer(name: str, attributes: dict[str, object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What users of the frameworks trip over, each layer in all five: the same numbers, by advice where one cannot say it."""
+"""What users of the frameworks trip over, each layer in all five: the same numbers, by advice where one needs it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ def test_same_as_many_outputs_under_an_even_kernel() -> None:
         ConvTranspose(4, padding=2, output_padding=1)
     spec = ConvTranspose(4, padding=((1, 2),))
     assert spec.output_size(7) == 7
-    with pytest.raises(TrousError, match=r"use padding \(1,\), output_padding \(0,\) and crop the output by \(\(0, 1\),"):
+    with pytest.raises(
+        TrousError, match=r"use padding \(1,\), output_padding \(0,\) and crop the output by \(\(0, 1\),"
+    ):
         to_pytorch(spec)
 
 

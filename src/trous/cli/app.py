@@ -8,6 +8,7 @@ import typer
 
 import trous
 from trous.cli.bench import bench
+from trous.cli.convert import convert
 from trous.cli.demo import demo
 from trous.cli.explain import explain
 from trous.cli.plan import plan
@@ -20,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench, name="bench")
+app.command()(convert)
 app.command()(demo)
 app.command()(explain)
 app.command()(plan)
@@ -44,5 +46,6 @@ def _trous(
       trous demo                        a photograph enlarged, filtered, timed; writes demo.html
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
+      trous convert conv_transpose,k4x4,s2,p1 --to onnx
       trous bench                       every layer of a list, beside the other libraries
     """

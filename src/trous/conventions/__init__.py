@@ -1,4 +1,4 @@
-"""How other frameworks spell a layer: attributes from a spec, a spec from attributes, and weights (docs/conventions.md).
+"""How other frameworks spell a layer: attributes from a spec, a spec from attributes, weights (docs/conventions.md).
 
 `to_<framework>(spec, ndim, size)` gives the operator's name and attributes; `from_<framework>(name, attributes)` reads
 them; `weight_to_<framework>(w, spec)` and `weight_from_<framework>(w, spec)` move weights. None of the frameworks is

@@ -60,19 +60,18 @@ class Layer:
         """Raises TrousError where nothing says how many axes there are."""
         if not isinstance(spec, (Conv, ConvTranspose)):
             raise TrousError("spec", "must be a trous.Conv or a trous.ConvTranspose", spec)
-        if size is not None:
-            size = integers("size", size, 0, LARGEST_SIZE)
-            ndim = ndim or (len(size) if isinstance(size, tuple) else spec.ndim or 1)
-        if (ndim or spec.ndim) is None:
-            raise TrousError("ndim", "must be given for a spec that names no axes", ndim)
+        if ndim is None and spec.ndim is None:
+            if size is None:
+                raise TrousError("ndim", "must be given for a spec that names no axes", ndim)
+            given = integers("size", size, 0, LARGEST_SIZE)
+            ndim = len(given) if isinstance(given, tuple) else 1
         ndim = spec.plan(ndim).ndim
-        sizes = [None] * ndim if size is None else per_axis("size", size, ndim)
         transposed = isinstance(spec, ConvTranspose)
         axes = []
-        for axis, n in enumerate(sizes):
-            arguments, padding = spec.axis_arguments(axis), spec.axis_padding(axis)
-            pair = output_crop(*padding) if isinstance(spec, ConvTranspose) else padding
+        for axis, n in enumerate(sizes_of(size, ndim)):
+            arguments = spec.axis_arguments(axis)
             kernel, stride, dilation = (arguments[name] for name in ("kernel", "stride", "dilation"))
+            pair = spec.axis_padding(axis) if isinstance(spec, Conv) else output_crop(*spec.axis_padding(axis))
             axes.append(Axis(kernel, stride, dilation, pair, transposed, n))
         return cls(tuple(axes), spec.groups, transposed)
 
