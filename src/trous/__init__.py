@@ -3,7 +3,7 @@
 Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose` run one on arrays; `functional` and
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
 that stay as they are. `explain` says which code a call would run. `conventions` says how other frameworks spell a
-layer. Importing this needs NumPy and llvmlite; what needs torch imports it when first asked for.
+layer. Importing this needs NumPy and llvmlite; what only some need is imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
-from trous import conventions, functional
+from trous import functional
 from trous.errors import TrousError
 from trous.explanation import explain
 from trous.frozen import freeze
@@ -20,7 +20,7 @@ from trous.interpolation import interpolation_kernel, interpolation_spec
 from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
-    from trous import nn
+    from trous import conventions, nn
     from trous.nn import accelerate
 
 __version__ = "0.1.0.dev0"
@@ -43,13 +43,15 @@ __all__ = [
 ]
 
 _NEEDS_TORCH = ("accelerate", "nn")
+#: Names that are imported when they are first asked for, and the module that has them or is what they name.
+_LATE = {"accelerate": "trous.nn", "conventions": "trous.conventions", "nn": "trous.nn"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
+    if name not in _LATE:
         raise AttributeError(f"module 'trous' has no attribute {name!r}")
-    nn = importlib.import_module("trous.nn")
-    return nn if name == "nn" else nn.accelerate
+    module = importlib.import_module(_LATE[name])
+    return module if _LATE[name] == f"trous.{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
