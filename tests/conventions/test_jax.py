@@ -158,7 +158,7 @@ GENERAL, TRANSPOSE = "conv_general_dilated", "conv_transpose"
         ),
         (GENERAL, {"window_strides": (1,), "padding": "SAME", "batch_group_count": 2}, "batch_group_count must be 1"),
         (TRANSPOSE, {"strides": (1,), "padding": "same"}, "padding must be SAME, VALID or pairs"),
-        (TRANSPOSE, {"strides": (1,), "padding": ((3, 0),)}, r"leave it and put outputs that hold the bias .* \(1,\)"),
+        (TRANSPOSE, {"strides": (1,), "padding": ((3, 0),)}, r"crop 0 there and put \(1,\) outputs that hold the bias"),
         (TRANSPOSE, {"strides": (2,), "padding": ((0, 4),)}, r"output_padding must stay below .* append the outputs"),
         (
             TRANSPOSE,

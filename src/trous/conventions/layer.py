@@ -123,14 +123,12 @@ def transposed_spec(
     before, after, output_padding = zip(*map(padding_of_crop, crops), strict=True)
     if min(before) < 0:
         added = tuple(max(-b, 0) for b in before)
-        rule = "must crop the output in front, or leave it, for trous.ConvTranspose: leave it and put outputs that hold"
-        raise TrousError("padding", f"{rule} the bias in front of the output, {added}", crops)
+        rule = "as a crop of the output must not be negative in front for trous.ConvTranspose: crop 0 there and put"
+        raise TrousError("padding", f"{rule} {added} outputs that hold the bias in front", crops)
     limits = [lengthening_limit(*axis) for axis in zip(stride, dilation, strict=True)]
     if any(extra >= limit for extra, limit in zip(output_padding, limits, strict=True)):
-        rule = (
-            f"must stay below stride or dilation, {tuple(limits)}, for trous.ConvTranspose: append the outputs beyond"
-        )
-        raise TrousError("output_padding", rule, output_padding)
+        rule = f"must stay below stride or dilation, {tuple(limits)}, for trous.ConvTranspose"
+        raise TrousError("output_padding", f"{rule}: append the outputs beyond, which hold the bias", output_padding)
     padding = _shortest(tuple(zip(before, after, strict=True)))
     numbers = (_shared(stride), padding, _shared(output_padding), _shared(dilation))
     return ConvTranspose(kernel, *numbers, groups)
