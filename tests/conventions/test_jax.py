@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 from compare import assert_identical
-from conventions.running import KINDS, SOME, arrays, assert_same, cases, library, run, sweep
+from conventions.running import KINDS, SOME, arrays, assert_round_trip, assert_same, cases, library, run, sweep
 from trous import Conv, ConvTranspose, TrousError, conventions
 from trous.conventions import Operator, from_flax, from_jax, to_flax, to_jax, weight_from_jax, weight_to_jax
 from trous.problem import Problem
@@ -18,8 +21,36 @@ from trous.problem import Problem
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("framework", ["jax", "flax"])
 def test_random_specs(framework: str, kind: str, count: int, seed: int, rng: np.random.Generator) -> None:
-    """Every spec can be said, and XLA on a CPU refuses none."""
-    assert sweep(framework, cases(kind, count, seed % 7), rng) == {"said": count}
+    """Every spec can be said, and XLA on a CPU refuses none; those that may end the process are only read back."""
+    problems = list(cases(kind, count, seed % 7))
+    runnable = [problem for problem in problems if not may_abort(problem)]
+    assert sweep(framework, iter(runnable), rng) == {"said": len(runnable)}
+    for problem in problems:
+        assert assert_round_trip(framework, problem)
+    assert len(runnable) == count if kind == "conv" else 0.7 * count < len(runnable) < count
+
+
+def may_abort(problem: Problem) -> bool:
+    """Whether XLA may fail a check of its own and abort: a transposed layer of several axes, one of which has a stride
+    and no padding in JAX's sense. Most of these run; which do not, we could not tell more closely."""
+    if problem.kind == "conv" or problem.spec.groups > 1 or problem.ndim == 1:
+        return False
+    attributes = to_jax(problem.spec, problem.ndim).attributes
+    axes = zip(attributes["strides"], attributes["padding"], strict=True)
+    return any(stride > 1 and max(pair) <= 0 for stride, pair in axes)
+
+
+@pytest.mark.slow
+def test_xla_still_aborts() -> None:
+    """In a process of its own. Once this fails, nothing need be left out above."""
+    problem = Problem.parse("conv_transpose,n2,c1-3,x1x10,k3x2,s7x2,p2x1,op2x0")
+    assert may_abort(problem)
+    attributes = to_jax(problem.spec, 2).attributes
+    code = "import numpy as np, jax\nx, w = np.ones((2, 1, 10, 1), 'f'), np.ones((3, 2, 1, 3), 'f')\n"
+    code += f"jax.lax.conv_transpose(x, w, **{attributes!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGABRT
+    assert "Window dimensions do not match RHS shape" in done.stderr
 
 
 def draw(framework: str, rng: np.random.Generator) -> tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]:
@@ -63,6 +94,8 @@ def test_words_and_numbers_of_their_own(framework: str, count: int, rng: np.rand
         except TrousError as error:  # outputs before the first, beyond output_padding, or none at all
             assert error.argument in ("padding", "output_padding", "kernel")
             unlike += 1
+            continue
+        if may_abort(problem):
             continue
         x, w = arrays(problem, rng)
         assert_same(run(framework, Operator(name, attributes), x, w, spec), problem, x, w, attributes)
