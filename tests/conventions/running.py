@@ -34,6 +34,7 @@ KINDS = ("conv", "conv_transpose")
 
 #: How many random problems of a kind: some in every run, all that the documentation speaks of in the slow tests.
 SOME = [40, pytest.param(1000, marks=pytest.mark.slow)]
+MORE = [100, pytest.param(1000, marks=pytest.mark.slow)]
 MANY = [250, pytest.param(1000, marks=pytest.mark.slow)]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conventions.running import KINDS, SOME, arrays, assert_same, cases, library, run, sweep
+from conventions.running import KINDS, MORE, SOME, arrays, assert_same, cases, library, run, sweep
 from trous import Conv, ConvTranspose, TrousError
 from trous.conventions import Operator, from_keras, to_keras, weight_from_keras, weight_to_keras
 from trous.problem import Problem
 
 
-@pytest.mark.parametrize("count", SOME)
+@pytest.mark.parametrize("count", MORE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_specs(kind: str, count: int, seed: int, rng: np.random.Generator) -> None:
     """Keras can say few of them, and all of them with what the errors advise around a layer."""
