@@ -23,6 +23,7 @@ from trous.plan.conventions import (
     keras_output_padding,
     nearest_valid_crop,
     same_padding,
+    zeros_between,
 )
 from trous.spec import Conv, ConvTranspose, Ints, Spec
 
@@ -52,7 +53,7 @@ def to_keras(spec: Spec, ndim: int | None = None, size: Ints | None = None) -> O
         if layer.groups > 1:
             rule = "must be 1 for a transposed layer in Keras: use one layer for each group and concatenate the outputs"
             raise TrousError("groups", rule, layer.groups)
-        _check_rates(layer, f"put {tuple(s - 1 for s in layer.stride)} zeros between the inputs and use stride 1")
+        _check_rates(layer, f"put {tuple(map(zeros_between, layer.stride))} zeros between the inputs and use stride 1")
         return Operator(f"Conv{layer.ndim}DTranspose", start | _crop(layer) | {"dilation_rate": layer.dilation})
     _check_rates(layer, f"use stride 1, padded as here, and keep every output whose index {layer.stride} divides")
     end = {"dilation_rate": layer.dilation, "groups": layer.groups}

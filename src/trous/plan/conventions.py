@@ -123,6 +123,11 @@ def spread_padding(kernel: int, dilation: int, crop: Pair) -> Pair:
     return reach - crop[0], reach - crop[1]
 
 
+def zeros_between(stride: int) -> int:
+    """How many zeros lie between two inputs of a transposed convolution that is computed as a convolution."""
+    return stride - 1
+
+
 def symmetric_crop(crop: Pair) -> Pair:
     """torch's `(padding, output_padding)` of a transposed convolution: both ends cropped alike, the end lengthened."""
     before, after = crop
