@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conventions.running import KINDS, MORE, SOME, arrays, assert_same, cases, library, run, sweep
+from conventions.running import KINDS, MORE, SOME, arrays, assert_same, by_hand, cases, library, run, sweep
 from trous import Conv, ConvTranspose, TrousError
 from trous.conventions import Operator, from_keras, to_keras, weight_from_keras, weight_to_keras
 from trous.problem import Problem
@@ -107,6 +107,18 @@ def test_same_moves_with_the_size() -> None:
     for size in (8, None):
         with pytest.raises(TrousError, match=r"pad the input by \(\(1, 1\),\) first \(ZeroPadding1D\)"):
             to_keras(Conv(3, 2, 1), 1, size=size)
+
+
+def test_output_padding_stays_below_the_stride(rng: np.random.Generator) -> None:
+    """torch lets it go as far as the dilation; in Keras the outputs beyond are appended."""
+    spec = ConvTranspose((3,), dilation=3, output_padding=1)
+    with pytest.raises(
+        TrousError, match=r"crop the output by \(\(0, -1\),\) .* where a negative number appends outputs"
+    ):
+        to_keras(spec)
+    problem = Problem(spec, 1, 2, 3, (5,))
+    x, w = arrays(problem, rng)
+    assert_same(by_hand("keras", spec, x, w), problem, x, w)
 
 
 def test_causal_with_a_stride_is_not_ours() -> None:
