@@ -9,7 +9,7 @@ from math import gcd
 import pytest
 
 from trous.errors import TrousError
-from trous.problem import Problem, random_problems
+from trous.problem import Problem, parse_spec, random_problems
 from trous.spec import Conv, ConvTranspose
 
 THOUSAND = tuple(random_problems(7, 1000, dtypes=("float32", "float64", "bfloat16", "float16")))
@@ -158,6 +158,19 @@ def test_random_problems_keep_to_what_was_asked() -> None:
     problems = list(random_problems(1, 100, ndims=(2,), kinds=("conv",), dtypes=("float64",), most_work=2000))
     assert {(p.ndim, p.kind, p.dtype) for p in problems} == {(2, "conv", "float64")}
     assert max(p.multiplications for p in problems) <= 2000
+
+
+def test_a_spec_alone() -> None:
+    """Without channels and size, or with them."""
+    assert parse_spec("conv,k3x2,s2,psame") == (Conv((3, 2), 2, "same"), None)
+    assert parse_spec("conv_transpose,n2,c4-6,x9,k3,op1,s2,g2,bias") == (ConvTranspose(3, 2, 0, 1, groups=2), (9,))
+    for text, message in (
+        ("conv,s2", r"problem must state kernel \(k\), got"),
+        ("conv,k0", "kernel must be at least 1, got 0\n  in conv,k0"),
+        ("conv,x8,k3x3", "size must have one entry for each of 2 axes"),
+    ):
+        with pytest.raises(TrousError, match=message):
+            parse_spec(text)
 
 
 def features(problem: Problem) -> set[str]:

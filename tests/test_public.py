@@ -22,6 +22,7 @@ NAMES = [
     "accelerate",
     "conv",
     "conv_transpose",
+    "conventions",
     "draw",
     "explain",
     "freeze",

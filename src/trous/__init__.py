@@ -4,8 +4,8 @@ Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose`
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
 that stay as they are. `explain` says which code a call would run. `solve` finds the specs between two sizes and
 `solve_stack` the layers that see a field, `inspect` says what a network does to sizes, receptive fields and budgets,
-`mirror` makes the decoder of an encoder, `draw` shows what a layer computes. Importing this needs NumPy and llvmlite;
-what only some need is imported when first asked for, torch among it.
+`mirror` makes the decoder of an encoder, `draw` shows what a layer computes, `conventions` says how other frameworks
+spell it. Importing this needs NumPy and llvmlite; what only some need is imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from trous.interpolation import interpolation_kernel, interpolation_spec
 from trous.spec import Conv, ConvTranspose
 
 if TYPE_CHECKING:
-    from trous import nn
+    from trous import conventions, nn
     from trous.drawing import draw
     from trous.inspection import inspect
     from trous.mirroring import mirror
@@ -39,6 +39,7 @@ __all__ = [
     "accelerate",
     "conv",
     "conv_transpose",
+    "conventions",
     "draw",
     "explain",
     "freeze",
@@ -56,6 +57,7 @@ _NEEDS_TORCH = ("accelerate", "nn")
 #: Names that are imported when they are first asked for, and the module that has them or is what they name.
 _LATE = {
     "accelerate": "trous.nn",
+    "conventions": "trous.conventions",
     "draw": "trous.drawing",
     "inspect": "trous.inspection",
     "mirror": "trous.mirroring",

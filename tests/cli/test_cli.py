@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
     [
         ["--help"],
         ["demo", "--help"],
+        ["convert", "-h"],
         ["draw", "--help"],
         ["plan", "-h"],
         ["explain", "-h"],
@@ -77,6 +79,27 @@ def test_explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
         assert capsys.readouterr().out == f"{trous.explain(text, channels_last=last)}\n"
 
 
+@pytest.mark.parametrize("size", [None, (9, 9)])
+def test_convert(
+    size: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, spec = "conv,k3x3,s2,p1", trous.Conv((3, 3), 2, 1)
+    text += ",x9x9" * (size is not None)
+    assert run("convert", text, "--to", "onnx", monkeypatch=monkeypatch) == 0
+    onnx = trous.conventions.to_onnx(spec)
+    assert capsys.readouterr().out == f"{onnx}\n"
+    assert run("convert", text, monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == list(trous.conventions.FRAMEWORKS)
+    assert ("cannot: padding must be" in printed[2]) is (size is None)
+    assert run("convert", text, "--json", monkeypatch=monkeypatch) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert read["onnx"] == {"name": "Conv", "attributes": onnx.attributes}
+    assert read["keras"].keys() == ({"error"} if size is None else {"name", "attributes"})
+    assert run("convert", text, "--to", "pytorch", "--json", monkeypatch=monkeypatch) == 0
+    assert trous.conventions.from_pytorch(**json.loads(capsys.readouterr().out)) == spec
+
+
 def test_demo(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(story_module, "SECONDS", 0)
     out = tmp_path / "page.html"
@@ -106,6 +129,11 @@ def test_demo_of_what_is_wrong(
     ("arguments", "said"),
     [
         (["plan", "conv,c1-1,x8,k3,s0"], "stride must be at least 1"),
+        (["convert", "conv,k3,s0"], "stride must be at least 1"),
+        (["convert", "conv,s2"], "problem must state kernel (k)"),
+        (["convert", "conv,x8x8,k3x3x3"], "size must have one entry for each of 3 axes"),
+        (["convert", "conv,k3", "--to", "caffe"], "--to must be one of flax, jax, keras, onnx, pytorch"),
+        (["convert", "conv,k3,s2,p1", "--to", "keras"], 'padding must be "valid" or "same"'),
         (["demo", "missing.jpg"], "photo must be a file that exists, got 'missing.jpg'"),
         (["demo", "photos"], "photo must be a file, got 'photos'"),
         (["demo", "--out", "missing/page.html"], "out must be where a file can be written (No such file"),

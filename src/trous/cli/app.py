@@ -8,6 +8,7 @@ import typer
 
 import trous
 from trous.cli.bench import bench
+from trous.cli.convert import convert
 from trous.cli.demo import demo
 from trous.cli.draw import draw
 from trous.cli.explain import explain
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench, name="bench")
+app.command()(convert)
 app.command()(demo)
 app.command()(draw)
 app.command()(explain)
@@ -52,9 +54,10 @@ def _trous(
       trous demo                        a photograph enlarged, filtered, timed; writes demo.html
       trous demo holiday.jpg            the same with your own
       trous plan conv_transpose,c1-1,x8,k3,s2
-      trous inspect mynet:UNet -i 1,3,256,256
       trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1 -o upsampling.gif
+      trous convert conv_transpose,k4x4,s2,p1 --to onnx
       trous solve 64 256                every layer that takes size 64 to 256
       trous stack 16000                 dilated layers that see 16,000 samples
+      trous inspect mynet:UNet -i 1,3,256,256
       trous bench                       every layer of a list, beside the other libraries
     """

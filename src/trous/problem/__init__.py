@@ -2,5 +2,6 @@
 
 from trous.problem.problem import Problem
 from trous.problem.random import random_problems
+from trous.problem.text import parse_spec
 
-__all__ = ["Problem", "random_problems"]
+__all__ = ["Problem", "parse_spec", "random_problems"]

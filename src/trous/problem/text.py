@@ -48,8 +48,25 @@ def problem_text(problem: Problem) -> str:
     return ",".join(fields)
 
 
-def parse_fields(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arguments of the spec, its `kind` among them, and those of the problem."""
+def parse_spec(text: str) -> tuple[Conv | ConvTranspose, tuple[int, ...] | None]:
+    """The spec that a problem's text says, and the size where it says one: channels and size may be left out.
+
+    >>> parse_spec("conv_transpose,k4x4,s2,p1")
+    (ConvTranspose(kernel=(4, 4), stride=2, padding=1, output_padding=0, dilation=1, groups=1), None)
+    """
+    spec, rest = parse_fields(text, needed="k")
+    size = rest.get("size")
+    try:
+        layer = KINDS[spec.pop("kind")](**spec)
+        if size is not None and layer.ndim not in (None, len(size)):
+            raise TrousError("size", f"must have one entry for each of {layer.ndim} axes", size)
+    except TrousError as error:
+        raise error.within(text) from None
+    return layer, size
+
+
+def parse_fields(text: str, needed: str = "cxk") -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments of the spec, its `kind` among them, and those of the problem. `needed` are letters of fields."""
     kind, *fields = text.split(",")
     if kind not in KINDS:
         raise TrousError("problem", f"must begin with {' or '.join(KINDS)}", text)
@@ -59,15 +76,15 @@ def parse_fields(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
         if name in given:
             raise TrousError(f"problem field {name}", "must be stated once", field, text)
         given[name] = value
-    for letters in "cxk":
+    for letters in needed:
         name = _FIELDS[letters][0]
         if name not in given:
             raise TrousError("problem", f"must state {name} ({letters})", text)
     if "output_padding" in given and kind == "conv":
         raise TrousError("problem", "must have output_padding (op) for conv_transpose only", text)
-    in_channels, out_channels = given.pop("channels")
+    channels = dict(zip(("in_channels", "out_channels"), given.pop("channels", ()), strict=False))
     spec = {name: given.pop(name) for name in list(given) if name in KINDS[kind].__dataclass_fields__}
-    return {"kind": kind, **spec}, {"batch": 1, "in_channels": in_channels, "out_channels": out_channels, **given}
+    return {"kind": kind, **spec}, {"batch": 1, **channels, **given}
 
 
 def _joined(values: Sequence[Any]) -> str:
