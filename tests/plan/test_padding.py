@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from trous.plan import conv_axis, transposed_axis
-from trous.plan.padding import PADDING_WORDS, conv_padding, transposed_padding
+from trous.plan.padding import PADDING_WORDS, ceil_padding, conv_padding, transposed_padding
 from trous.plan.reach import reads
 
 SHAPES = tuple(product((1, 2, 3, 4, 7), (1, 2, 3, 5), (1, 2, 3)))
@@ -91,3 +91,18 @@ def test_words() -> None:
         conv_padding("reflect", 3, 1, 1)
     with pytest.raises(ValueError, match=r"^reflect$"):
         transposed_padding("reflect", 3, 1, 1)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), SHAPES)
+def test_ceil_padding_counts_the_windows_that_begin_inside(kernel: int, stride: int, dilation: int) -> None:
+    """As many as a window that begins before the end, and not all of it behind the padding, needs."""
+    reach = dilation * (kernel - 1)
+    for size, before, after in product(range(1, 12), range(kernel), range(kernel)):
+        padded = size + before + after
+        if padded <= reach:
+            continue
+        starts = [0]  # a further window is begun as long as the one before left something over
+        while starts[-1] + reach + 1 < padded and starts[-1] + stride < size + before:
+            starts.append(starts[-1] + stride)
+        pair = ceil_padding(before, after, kernel, stride, dilation)
+        assert conv_axis(kernel, stride, *pair, dilation).output_size(size) == len(starts)

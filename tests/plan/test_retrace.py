@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trous.plan import AxisPlan, conv_axis, transposed_axis
-from trous.plan.padding import PADDING_WORDS, conv_padding, mirrored_padding, pooling_padding
+from trous.plan.padding import PADDING_WORDS, ceil_padding, conv_padding, mirrored_padding
 from trous.plan.resample import nearest_indices
 from trous.plan.retrace import (
     dense_window,
@@ -107,7 +107,8 @@ def test_pooling_has_the_windows_of_a_convolution(ceil_mode: bool) -> None:
     for kernel, stride, dilation in product(range(1, 8), range(1, 6), range(1, 4)):
         window = dilation * (kernel - 1) + 1
         for padding in range(kernel // 2 + 1):
-            axis = conv_axis(kernel, stride, *pooling_padding(padding, kernel, stride, dilation, ceil_mode), dilation)
+            pair = ceil_padding(padding, padding, kernel, stride, dilation) if ceil_mode else (padding, padding)
+            axis = conv_axis(kernel, stride, *pair, dilation)
             for n in range(max(1, window - 2 * padding), 26):
                 x = torch.arange(1.0, n + 1)[None]
                 y = torch.nn.functional.max_pool1d(x, kernel, stride, padding, dilation, ceil_mode)[0]

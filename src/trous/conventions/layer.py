@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from trous.errors import TrousError
 from trous.plan import AxisPlan, conv_axis, transposed_axis
-from trous.plan.conventions import Pair, agree, lengthening_limit, output_crop, padding_of_crop
+from trous.plan.conventions import Pair, agree, lengthening_limit, output_crop, padding_of_crop, symmetric_crop
 from trous.plan.padding import conv_padding
 from trous.spec import LARGEST_SIZE, Conv, ConvTranspose, Ints, Spec, integer, integers
 
@@ -117,15 +117,22 @@ def conv_spec(
 def transposed_spec(
     kernel: tuple[int, ...], stride: tuple[int, ...], crops: Iterable[Pair], dilation: tuple[int, ...], groups: int
 ) -> ConvTranspose:
-    """The transposed convolution with these numbers. Raises TrousError for outputs that it cannot have: in front of the
-    first, or further behind the last than output_padding goes."""
+    """The transposed convolution with these numbers, as torch spells it where it can.
+
+    Raises TrousError for outputs that it cannot have: in front of the first, or further behind the last than
+    output_padding goes.
+    """
     crops = tuple(crops)
+    limits = [lengthening_limit(*axis) for axis in zip(stride, dilation, strict=True)]
+    even = [symmetric_crop(crop) for crop in crops]
+    if all(padding >= 0 and 0 <= extra < limit for (padding, extra), limit in zip(even, limits, strict=True)):
+        both, extras = zip(*even, strict=True)
+        return ConvTranspose(kernel, _shared(stride), _shared(both), _shared(extras), _shared(dilation), groups)
     before, after, output_padding = zip(*map(padding_of_crop, crops), strict=True)
     if min(before) < 0:
         added = tuple(max(-b, 0) for b in before)
         rule = "as a crop of the output must not be negative in front for trous.ConvTranspose: crop 0 there and put"
         raise TrousError("padding", f"{rule} {added} outputs that hold the bias in front", crops)
-    limits = [lengthening_limit(*axis) for axis in zip(stride, dilation, strict=True)]
     if any(extra >= limit for extra, limit in zip(output_padding, limits, strict=True)):
         rule = f"must stay below stride or dilation, {tuple(limits)}, for trous.ConvTranspose"
         raise TrousError("output_padding", f"{rule}: append the outputs beyond, which hold the bias", output_padding)

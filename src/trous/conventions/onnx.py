@@ -58,7 +58,7 @@ def from_onnx(
     auto_pad SAME of a convolution with a stride. Strings may be bytes, as onnx.helper reads them.
 
     >>> from_onnx("ConvTranspose", {"kernel_shape": [3], "strides": [2], "output_shape": [8]}, size=4)
-    ConvTranspose(kernel=(3,), stride=2, padding=((1, 0),), output_padding=0, dilation=1, groups=1)
+    ConvTranspose(kernel=(3,), stride=2, padding=1, output_padding=1, dilation=1, groups=1)
     """
     check_operator(name, _KNOWN)
     check_names(name, attributes, _KNOWN[name])

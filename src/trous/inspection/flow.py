@@ -188,9 +188,18 @@ def accumulated(value: Value, dim: int, name: str, *, backwards: bool = False) -
 
 
 def contracted(first: Value, second: Value, shape: Sequence[int], name: str) -> Value:
-    """A matrix product: the last dimension of the first with the last but one of the second."""
+    """A matrix product: the last dimension of the first with the last but one of the second.
+
+    Where positions of one axis lie along the rows and along the columns, as in attention, rows keep theirs and see all
+    of the columns': what a softmax and a second product make of it in any case.
+    """
     rows = reduced(first, [len(first.shape) - 1], name, keep=True)
     columns = reduced(second, [len(second.shape) - 2], name, keep=True)
+    last = [len(second.shape) - 1]
+    for axis, trail in columns.trails.items():
+        own = rows.trails.get(axis)
+        if own is not None and own.varies([len(first.shape) - 2]) and trail.varies(last):
+            columns.trails[axis] = _windowed(trail, last) or trail.mixed(name)
     return joined([rows, columns], shape)
 
 

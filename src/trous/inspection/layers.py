@@ -173,7 +173,8 @@ def _of_output(graph: Graph, value: Value) -> Iterable[str]:
 def _notable(node: Node) -> bool:
     """Whether an operation outside of a module is worth a line."""
     made, went_in = node.outputs[0], [value for value in node.inputs if value.trails]
-    if node.moves or not went_in or not made.trails:
+    idle = node.kind == "pad" and made.shape == node.inputs[0].shape
+    if node.moves or idle or not went_in or not made.trails:
         return False
     if node.warnings or node.nominal or node.bound is not None or len(went_in) > 1:
         return True

@@ -6,18 +6,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import floor
-from typing import Any
 
 import numpy as np
 
+from trous.conventions import from_onnx
 from trous.inspection import flow
 from trous.inspection.onnx_call import Call, operator
 from trous.inspection.values import Value
 from trous.plan import AxisPlan, Plan, conv_axis
-from trous.plan.automatic import cropped_padding, rounded_up, same_padding
-from trous.plan.coordinates import moved, overshoot, places, sampled_axis
+from trous.plan.coordinates import moved, overshoot, places
 from trous.plan.cost import cost
+from trous.plan.padding import ceil_padding
+from trous.plan.resample import sampled_axis
 from trous.spec import Conv, ConvTranspose
+
+#: Attributes that say where a layer reads.
+_GEOMETRY = (
+    "auto_pad",
+    "dilations",
+    "group",
+    "kernel_shape",
+    "output_padding",
+    "output_shape",
+    "pads",
+    "strides",
+)
 
 #: Which input is the weight, where it is not the second.
 _WEIGHT = {"QLinearConv": 3}
@@ -29,11 +42,8 @@ def _convolution(call: Call) -> list[Value]:
     x, w = call.first, call[call.weight]
     size, kernel = x.shape[2:], w.shape[2:]
     groups = call.attributes.get("group", 1)
-    spec: Conv | ConvTranspose
-    if call.kind == "ConvTranspose":
-        spec, channels = transposed_spec(call.attributes, kernel, size), w.shape[1] * groups
-    else:
-        spec, channels = conv_spec(call.attributes, kernel, size), w.shape[0]
+    spec = _spec(call, kernel, size)
+    channels = w.shape[1] * groups if isinstance(spec, ConvTranspose) else w.shape[0]
     plan = spec.plan(len(size))
     shape = (x.shape[0], channels, *spec.output_size(size))
     call.spec, call.channels = spec, (x.shape[1], channels)
@@ -53,57 +63,26 @@ def _computed(call: Call, y: Value, w: Value) -> Value:
     return flow.joined([y, flow.mixed([w], (1,) * len(y.shape), call.layer)], y.shape) if w.trails else y
 
 
-def conv_spec(attributes: dict[str, Any], kernel: Sequence[int], size: Sequence[int]) -> Conv:
-    """The attributes of ONNX's Conv, and of its pooling operators, for an input of one size."""
-    stride, dilation = (attributes.get(name, [1] * len(size)) for name in ("strides", "dilations"))
-    word = attributes.get("auto_pad", "NOTSET")
-    if word.startswith("SAME"):
-        axes = zip(size, kernel, stride, dilation, strict=True)
-        padding = [same_padding(n, k, s, d, upper=word == "SAME_UPPER") for n, k, s, d in axes]
-    else:
-        padding = _pairs(attributes, word, len(size))
-    return Conv(tuple(kernel), tuple(stride), _written(padding), tuple(dilation), attributes.get("group", 1))
-
-
-def transposed_spec(attributes: dict[str, Any], kernel: Sequence[int], size: Sequence[int]) -> ConvTranspose:
-    """The attributes of ONNX's ConvTranspose, for an input of one size."""
-    ones = [1] * len(size)
-    stride, dilation = (attributes.get(name, ones) for name in ("strides", "dilations"))
-    extra = attributes.get("output_padding", [0] * len(size))
-    word, outputs = attributes.get("auto_pad", "NOTSET"), attributes.get("output_shape")
-    if outputs is None and not word.startswith("SAME"):
-        padding = _pairs(attributes, word, len(size))
-    else:
-        wanted = [None] * len(size) if outputs is None else outputs[-len(size) :]
-        axes = zip(size, wanted, kernel, stride, dilation, extra, strict=True)
-        found = [cropped_padding(*each, upper=word == "SAME_UPPER") for each in axes]
-        padding, extra = [(before, after) for before, after, _ in found], [more for *_, more in found]
-    groups = attributes.get("group", 1)
-    return ConvTranspose(tuple(kernel), tuple(stride), _written(padding), tuple(extra), tuple(dilation), groups)
-
-
-def _pairs(attributes: dict[str, Any], word: str, rank: int) -> list[tuple[int, int]]:
-    pads = attributes.get("pads", [0] * 2 * rank) if word == "NOTSET" else [0] * 2 * rank
-    return list(zip(pads[:rank], pads[rank:], strict=True))
-
-
-def _written(padding: list[tuple[int, int]]) -> tuple[Any, ...]:
-    """Pairs, or one number for each axis where both sides are alike."""
-    return tuple(before for before, _ in padding) if all(a == b for a, b in padding) else tuple(padding)
+def _spec(call: Call, kernel: Sequence[int], size: Sequence[int]) -> Conv | ConvTranspose:
+    """The layer that the attributes describe, for an input of one size."""
+    name = "ConvTranspose" if call.kind == "ConvTranspose" else "Conv"
+    own = {name: value for name, value in call.attributes.items() if name in _GEOMETRY}
+    return from_onnx(name, own, kernel=kernel, size=size)
 
 
 @operator("MaxPool", "AveragePool", "LpPool", "QLinearAveragePool")
 def _pool(call: Call) -> list[Value]:
     x, kernel = call.first, call.attributes["kernel_shape"]
     size = x.shape[2:]
-    spec = conv_spec(call.attributes, kernel, size)
-    plan = spec.plan(len(size))
-    if call.attributes.get("ceil_mode"):  # where a window that is too large still counts
-        outputs = tuple(rounded_up(axis, n) for axis, n in zip(plan.axes, size, strict=True))
-    else:
-        outputs = spec.output_size(size)
+    spec = _spec(call, kernel, size)
+    rank = len(size)
+    if call.attributes.get("ceil_mode"):
+        names = ("kernel", "stride", "dilation")
+        numbers = [spec.axis_arguments(axis) for axis in range(rank)]
+        padding = tuple(ceil_padding(*a["padding"], *(a[name] for name in names)) for a in numbers)
+        spec = replace(spec, padding=padding)
     call.spec = replace(spec, groups=x.shape[1])
-    return _along(call, dict(enumerate(plan.axes, 2)), outputs) * call.outputs
+    return _along(call, dict(enumerate(spec.plan(rank).axes, 2)), spec.output_size(size)) * call.outputs
 
 
 @operator("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "QLinearGlobalAveragePool")

@@ -23,7 +23,7 @@ from trous.inspection.values import Value
 from trous.plan import AxisPlan, Plan, conv_axis, transposed_axis
 from trous.plan.bind import BoundPlan
 from trous.plan.cost import Cost, cost
-from trous.plan.padding import pooling_padding
+from trous.plan.padding import ceil_padding
 from trous.plan.resample import adaptive_axis, interpolated_axis, moved_axis, nearest_axis, shuffled_axis
 from trous.spec import Conv, ConvTranspose, Spec
 
@@ -144,9 +144,11 @@ def _pool(call: Call) -> list[Value]:
     kernel = _each(call["kernel_size"], rank)
     stride = _each(call["stride"] or kernel, rank)
     padding, dilation = _each(call["padding"], rank), _each(call.arguments.get("dilation") or 1, rank)
-    each = zip(padding, kernel, stride, dilation, strict=True)
-    pairs = tuple(pooling_padding(p, k, s, d, call["ceil_mode"]) for p, k, s, d in each)
-    call.spec = Conv(kernel, stride, pairs if call["ceil_mode"] else padding, dilation, groups=call.shape[-rank - 1])
+    own: Any = padding
+    if call["ceil_mode"]:
+        each = zip(padding, kernel, stride, dilation, strict=True)
+        own = tuple(ceil_padding(p, p, k, s, d) for p, k, s, d in each)
+    call.spec = Conv(kernel, stride, own, dilation, groups=call.shape[-rank - 1])
     return _along_last(call, call.spec.plan().axes)
 
 

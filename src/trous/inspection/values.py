@@ -78,15 +78,18 @@ class Trail:
         return replace(self, field=self.field.through(plan)) if period <= LONGEST_PERIOD else self.lost()
 
     def settled(self) -> Trail:
-        """The trail with scattered positions taken together along the longest of their dimensions, if they can be."""
+        """The trail with scattered positions taken together along that dimension where they lie closest, if any."""
         if self.places is None:
             return self
-        dims = [d for d, n in enumerate(self.places.shape) if n > 1]
-        if not dims:
+        found = []
+        for dim in (d for d, n in enumerate(self.places.shape) if n > 1):
+            plan = pattern(np.moveaxis(self.places, dim, 0).reshape(self.places.shape[dim], -1))
+            if plan is not None:
+                found.append((max(plan.offsets) - min(plan.offsets), dim, plan))
+        if not found:
             return self.lost()
-        dim = max(dims, key=self.places.shape.__getitem__)
-        plan = pattern(np.moveaxis(self.places, dim, 0).reshape(self.places.shape[dim], -1))
-        return self.lost() if plan is None else replace(self, dim=dim, places=None).followed(plan)
+        _, dim, plan = min(found, key=lambda each: each[:2])
+        return replace(self, dim=dim, places=None).followed(plan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +132,8 @@ def united(first: Trail, second: Trail) -> Trail:
         local = first if second.field is None else second
         return replace(both, dim=local.dim, field=local.field, places=local.places)
     if not _alike(first, second):
+        second = _placed(second, first)
+    if not _alike(first, second):
         first, second = first.settled(), second.settled()
     if first.field is None or second.field is None or not _alike(first, second):
         return both.lost()
@@ -142,6 +147,19 @@ def _alike(first: Trail, second: Trail) -> bool:
     if first.places is None or second.places is None:
         return first.places is second.places and first.dim == second.dim
     return first.places.shape == second.places.shape and bool((first.places == second.places).all())
+
+
+def _placed(trail: Trail, other: Trail) -> Trail:
+    """The trail with its positions named as those of the other, where each of these goes with one of its own in a
+    pattern: a window's, of which all elements see the same."""
+    if trail.places is None or other.places is None:
+        return trail
+    own, names = (array.ravel() for array in np.broadcast_arrays(trail.places, other.places))
+    positions, first = np.unique(names, return_index=True)
+    plan = pattern(own[first].reshape(-1, 1))
+    if plan is None or (positions != np.arange(len(positions))).any() or (own != own[first][names]).any():
+        return trail
+    return replace(trail, places=other.places).followed(plan)
 
 
 def pattern(rows: np.ndarray) -> AxisPlan | None:

@@ -50,12 +50,12 @@ def mirrored_padding(word: str, kernel: int, stride: int, dilation: int) -> tupl
     return (0, before + after) if word == "causal" else (before, after)
 
 
-def pooling_padding(padding: int, kernel: int, stride: int, dilation: int, ceil_mode: bool) -> tuple[int, int]:
-    """`(before, after)` with which a convolution has the windows of a pooling layer, per axis, at every size.
+def ceil_padding(before: int, after: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """The padding with which a convolution has the windows of pooling with `ceil_mode`, per axis, at every size.
 
-    With `ceil_mode` a last window may end behind the padded input, by up to `stride - 1`, but must begin within the
-    input or the padding before it (torch.nn.MaxPool2d). The first is `after <= padding + stride - 1`. The last window
-    begins at `(outputs-1)*stride - padding <= n - 1`, which is the size rule for `after = dilation*(kernel-1)`. Both
-    rules are one floor of a sum that grows with `after`, so that the smaller holds.
+    A last window may end behind the padded input, by up to `stride - 1`, but must begin within the input or the padding
+    before it (torch.nn.MaxPool2d). The first is padding behind of `after + stride - 1`. The last window begins at
+    `(outputs-1)*stride - before <= n - 1`, which is the size rule for `dilation*(kernel-1)` behind. Both rules are one
+    floor of a sum that grows with the padding, so that the smaller holds.
     """
-    return padding, min(padding + stride - 1, dilation * (kernel - 1)) if ceil_mode else padding
+    return before, min(after + stride - 1, dilation * (kernel - 1))

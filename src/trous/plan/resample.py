@@ -9,17 +9,56 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
+from typing import NamedTuple
 
 from trous.plan.axis import AxisPlan, Tap
+
+HALF = Fraction(1, 2)
 
 #: Inputs that a function which interpolates reaches to either side.
 SUPPORT = {"linear": 1, "cubic": 2}
 
+#: Which one input a copy takes, by the words of ONNX's `nearest_mode`.
+ROUNDING: dict[str, Callable[[Fraction], int]] = {
+    "floor": floor,
+    "ceil": ceil,
+    "round_prefer_floor": lambda place: ceil(place - HALF),
+    "round_prefer_ceil": lambda place: floor(place + HALF),
+}
+
+
+class Places(NamedTuple):
+    """Output `o` lies at input `origin + o*step`."""
+
+    origin: Fraction
+    step: Fraction
+
+
+def sampled_axis(kind: str, at: Places, *, antialias: bool = False) -> AxisPlan:
+    """The inputs that outputs at these places read: one by rounding, or those around for linear and cubic.
+
+    An output that lies on an input reads that one alone. With `antialias` the function is as much wider as outputs are
+    farther apart than inputs. Raises ValueError where outputs do not move on from one to the next.
+    """
+    if at.step <= 0:
+        raise ValueError(f"outputs {at.step} inputs apart make no plan")
+    wide = antialias and at.step > 1
+
+    def window(o: int) -> range:
+        place = at.origin + o * at.step
+        if kind in ROUNDING:
+            return range(ROUNDING[kind](place), ROUNDING[kind](place) + 1)
+        if place.denominator == 1 and not wide:
+            return range(int(place), int(place) + 1)
+        reach = SUPPORT[kind] * (at.step if wide else 1)
+        return range(floor(place - reach) + 1, ceil(place + reach))
+
+    return _windows(at.step, window)
+
 
 def nearest_axis(rate: Fraction, *, centred: bool = False) -> AxisPlan:
     """Output `o` copies input `floor(o*rate)`, or with `centred` `floor((o + 1/2)*rate)` (torch's nearest-exact)."""
-    half = Fraction(1, 2) if centred else Fraction(0)
-    return _windows(rate, lambda o: range(floor((o + half) * rate), floor((o + half) * rate) + 1))
+    return sampled_axis("floor", Places(rate * HALF if centred else Fraction(0), rate))
 
 
 def nearest_indices(inputs: int, outputs: int) -> tuple[int, ...]:
@@ -32,19 +71,11 @@ def interpolated_axis(kind: str, rate: Fraction, *, corners: bool = False, antia
     """Output `o` lies at `(o + 1/2)*rate - 1/2`, or at `o*rate` where corners are aligned, between the inputs.
 
     Args:
-        kind: "linear" or "cubic". An output that lies on an input reads that one alone.
+        kind: "linear" or "cubic".
         rate: inputs per output; with aligned corners `(inputs - 1)/(outputs - 1)`.
         antialias: widen the function by the rate where that is above 1.
     """
-    reach = SUPPORT[kind] * max(rate, Fraction(1)) if antialias else Fraction(SUPPORT[kind])
-
-    def window(o: int) -> range:
-        place = o * rate if corners else (o + Fraction(1, 2)) * rate - Fraction(1, 2)
-        if place.denominator == 1 and not (antialias and rate > 1):
-            return range(int(place), int(place) + 1)
-        return range(floor(place - reach) + 1, ceil(place + reach))
-
-    return _windows(rate, window)
+    return sampled_axis(kind, Places(Fraction(0) if corners else (rate - 1) * HALF, rate), antialias=antialias)
 
 
 def adaptive_axis(inputs: int, outputs: int) -> AxisPlan:
