@@ -121,6 +121,7 @@ def _styles() -> dict[str, Style]:
         styles[f"hue{number}"] = Style(f"hue{number}", "ink")
         styles[f"tint{number}"] = Style(f"tint{number}", "rule")
         styles[f"line{number}"] = Style("", f"line{number}", width=2.5)
+        styles[f"skip{number}"] = Style("", f"line{number}", width=1.5)
         styles[f"frame{number}"] = Style("", f"line{number}", width=3)
     for number in range(HEATS):
         styles[f"heat{number}"] = Style(f"heat{number}", "rule")
