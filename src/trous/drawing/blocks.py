@@ -90,7 +90,13 @@ def _passes_on(nodes: Sequence[Node], layer: Layer | None, source: Block) -> boo
 def _merge(block: Block, node: Node, layer: Layer | None) -> None:
     """Name what follows the layer of a block, and take over what it changes of the field."""
     kind = node.kind
-    if block.category != "end" and not node.moves and not node.view and kind.strip("_") not in _SILENT and block.follows[-1:] != [kind]:
+    if (
+        block.category != "end"
+        and not node.moves
+        and not node.view
+        and kind.strip("_") not in _SILENT
+        and block.follows[-1:] != [kind]
+    ):
         block.follows.append(kind)
     if layer is not None:
         block.receptive_field = _field(layer)

@@ -39,7 +39,9 @@ def draw_map(found: Influence) -> Drawing:
     shapes += sorted(cells, key=lambda rect: int(rect.style.removeprefix("level")))
 
     def outline(field: Sequence[range], style: str) -> Rect:
-        (top, bottom), (start, stop) = ((f.start - s.start, f.stop - s.start) for f, s in zip(field, shown, strict=True))
+        (top, bottom), (start, stop) = (
+            (f.start - s.start, f.stop - s.start) for f, s in zip(field, shown, strict=True)
+        )
         return Rect(left + start * unit, top * unit, (stop - start) * unit, (bottom - top) * unit, style)
 
     shapes += [outline(found.field, "window")] if all(found.field) else []

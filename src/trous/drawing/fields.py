@@ -13,6 +13,7 @@ from trous.drawing.canvas import compose
 from trous.drawing.palette import LEVELS
 from trous.drawing.ruler import ruler_below
 from trous.drawing.scene import Drawing, Rect, Shape, Text, text_width
+from trous.errors import TrousError
 from trous.inspection.layers import Layer
 from trous.inspection.report import Report
 from trous.inspection.values import Axis
@@ -43,6 +44,8 @@ def draw_fields(title: str, report: Report, axis: int) -> Drawing:
     """
     along = report.graph.axes[axis]
     rows = list(_rows(report, along))
+    if not rows:
+        raise TrousError("axis", "must be one that some layer depends on", axis)
     size = report.graph.inputs[along.input].shape[along.dim]
     start = min(0, *(row.seen.first for row in rows))
     stop = max(size, *(row.seen.interval.stop for row in rows))
@@ -62,33 +65,38 @@ def draw_fields(title: str, report: Report, axis: int) -> Drawing:
     name = "input" if len(report.graph.axes) == 1 else f"input, axis {axis}"
     name += f", in blocks of {block}" if block > 1 else ""
     shapes.append(Text(left + bins * cell / 2, height + 36, name, "label"))
-    return compose(f"{title}: receptive fields", shapes, [((), f"{rows[-1].name} reads {rows[-1].words}")])
+    return compose(
+        f"{title}: receptive fields",
+        shapes,
+        [((), f"field of the central output of {rows[-1].name}: {rows[-1].words}")],
+    )
 
 
 def _rows(report: Report, axis: Axis) -> Iterator[_Row]:
     """One for each layer that changes something; the network's output is always one."""
     before = None
     for place, layer in enumerate(report.layers):
-        row = _row(layer, layer.name, axis)
+        row = _row(layer, axis)
         last = place == len(report) - 1
-        if row is not None and (last or (row.seen, row.words) != before):
+        if row is not None and (last or (row.seen.bits, row.words) != before):
             yield row
-            before = row.seen, row.words
+            before = row.seen.bits, row.words
 
 
-def _row(layer: Layer, name: str, axis: Axis) -> _Row | None:
+def _row(layer: Layer, axis: Axis) -> _Row | None:
     if axis not in layer.output.trails:
         return None
+    name = layer.name if layer.name == layer.kind else f"{layer.name} ({layer.kind})"
     trail = layer.output.trails[axis].settled()
-    beside = " and all through others" if trail.everywhere else ""
+    beside = " + all" if trail.everywhere else ""
     if trail.field is not None and trail.dim is not None:
         seen = trail.field.at(layer.shape[trail.dim] // 2)
-        share = f", {100 * seen.share:.0f} % of them" if seen.share < 1 else ""
-        return _Row(f"{name} ({layer.kind})", seen, f"{len(seen.interval)}{share}{beside}")
+        holes = f", of which {seen.bits.bit_count()} are read" if seen.share < 1 else ""
+        return _Row(name, seen, f"{len(seen.interval)}{holes}{beside}")
     reached = [a for a in layer.axes if a in layer.output.trails]
     interval = layer.interval(tuple(n // 2 for n in layer.output_size))[reached.index(axis)]
     words = f"{len(interval)} at this size" if trail.vague else "all"
-    return _Row(f"{name} ({layer.kind})", Seen(interval.start, (1 << len(interval)) - 1), words)
+    return _Row(name, Seen(interval.start, (1 << len(interval)) - 1), words)
 
 
 def _bar(seen: Seen, start: int, block: int, bins: int, left: float, y: float, cell: float) -> Iterator[Rect]:

@@ -16,7 +16,8 @@ def is_model(what: Any) -> bool:
     """Whether `draw` takes it for a model: a torch module, an ONNX model or the path of one."""
     torch = sys.modules.get("torch")
     return (
-        isinstance(what, (str, Path))
+        isinstance(what, Path)
+        or (isinstance(what, str) and what.endswith(".onnx"))
         or type(what).__module__.startswith("onnx")
         or (torch is not None and isinstance(what, torch.nn.Module))
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import cos, log2, pi, sin
 
 from trous.drawing.blocks import Block, blocks
 from trous.drawing.canvas import compose
 from trous.drawing.palette import HUES
 from trous.drawing.repeats import Folded, folded
-from trous.drawing.scene import Circle, Drawing, Line, Rect, Shape, Text, text_width
+from trous.drawing.scene import Drawing, Line, Rect, Shape, Text, text_width
 from trous.inspection.report import Report
 from trous.inspection.text import count as short
 
@@ -69,7 +70,7 @@ class _Diagram:
             x += 32
         if self.repeats:
             yield from self._brackets(x + 12)
-            x += 24 + max(text_width(f"×{repeat.count}", 12) for repeat in self.repeats)
+            x += 24 + max(text_width(f"×{repeat.times}", 12) for repeat in self.repeats)
         for title, texts in self._columns():
             x += _APART
             yield Text(x, _HIGH / 2 - 6, title, "label", "start")
@@ -114,12 +115,12 @@ class _Diagram:
 
     def _brackets(self, x: float) -> Iterator[Shape]:
         """How often rows repeat."""
-        for start, period, count in self.repeats:
+        for start, period, times in self.repeats:
             top, bottom = self._corner(start)[1], self._corner(start + period - 1)[1] + _HIGH
             yield Line(x - 5, top, x, top, "arrow")
             yield Line(x, top, x, bottom, "arrow")
             yield Line(x - 5, bottom, x, bottom, "arrow")
-            yield Text(x + 8, (top + bottom) / 2, f"×{count}", "caption", "start")
+            yield Text(x + 8, (top + bottom) / 2, f"×{times}", "caption", "start")
 
     def _notes(self, width: float) -> Iterator[Shape]:
         """The warnings, each with the number of its badge."""
@@ -180,7 +181,7 @@ def _levels(found: Sequence[Block]) -> list[int]:
 
 
 def _badge(x: float, y: float, number: int) -> Iterator[Shape]:
-    yield Circle(x, y, 9, "hue0")
+    yield Rect(x - 9, y - 9, 18, 18, "hue0")
     yield Text(x, y, str(number), "on-hue")
 
 
@@ -192,7 +193,7 @@ def _arrow_down(x: float, top: float, bottom: float) -> Iterator[Line]:
 def _bent(x: float, y: float, angle: float, style: str) -> Iterator[Line]:
     """A quarter of a circle around (x, y), on its left, from `angle` backwards by a right angle."""
     points = [(x + _TURN * cos(a), y + _TURN * sin(a)) for a in (angle - pi * n / 8 for n in range(5))]
-    for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(points):
         yield Line(x1, y1, x2, y2, style)
 
 

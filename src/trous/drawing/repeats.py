@@ -12,11 +12,11 @@ _LONGEST = 48  #: blocks of what repeats, at most
 
 
 class Repeat(NamedTuple):
-    """Places `start` to `start + period` of the blocks shown, which stand for `count` times as many."""
+    """Places `start` to `start + period` of the blocks shown, which stand for `times` as many."""
 
     start: int
     period: int
-    count: int
+    times: int
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Influence:
         The strength is summed over the other axes; from both ends as many inputs are left out as hold at most 2.5 % of
         the sum. For a Gaussian that is the middle and two standard deviations to either side, the measure of Luo et al.
 
-        >>> Influence(np.array([1, 3, 60, 80, 60, 3, 1]), (range(7),), (3,), None, "").effective
+        >>> Influence(np.array([1, 9, 60, 80, 60, 9, 1]), (range(7),), (3,), None, "").effective
         (range(1, 6),)
         """
         return tuple(_middle(self.along(axis)) for axis in range(self.strength.ndim))
@@ -75,7 +75,7 @@ def influence(model: Any, input_size: Any, layer: str | None = None) -> Influenc
     inputs = tensors(torch, model, input_size)
     if not (inputs[0].is_floating_point() or inputs[0].is_complex()):
         raise TrousError("size", "must be of real or complex numbers, by which there are derivatives", inputs[0].dtype)
-    own = is_torch(input_size) or isinstance(input_size, (list, tuple)) and any(map(is_torch, input_size))
+    own = is_torch(input_size) or (isinstance(input_size, (list, tuple)) and any(map(is_torch, input_size)))
     dims = [axis.dim for axis in report.graph.axes if axis.input == 0]
     others = tuple(d for d in range(inputs[0].dim()) if d not in dims)
     total = torch.zeros([inputs[0].shape[d] for d in dims], dtype=torch.float64)
@@ -90,7 +90,9 @@ def influence(model: Any, input_size: Any, layer: str | None = None) -> Influenc
     strength = total.numpy()
     if not np.isfinite(strength).all() or not strength.any():
         what = "is 0 everywhere" if np.isfinite(strength).all() else "is not finite"
-        raise TrousError("model", f"must have an output with a derivative; that of {chosen.name} {what}", type(model).__name__)
+        raise TrousError(
+            "model", f"must have an output with a derivative; that of {chosen.name} {what}", type(model).__name__
+        )
     reached = [axis for axis in chosen.axes if axis in chosen.output.trails]
     intervals = dict(zip(reached, chosen.interval(position), strict=True))
     field = tuple(intervals.get(axis, range(0)) for axis in report.graph.axes if axis.input == 0)
