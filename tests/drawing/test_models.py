@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,14 @@ from trous.drawing import Drawing
 from trous.drawing.blocks import blocks
 from trous.drawing.effective import draw_map, draw_profile
 from trous.drawing.examples import boxes, dilated, encoder_decoder
+from trous.drawing.fields import draw_fields
 from trous.drawing.lightness import even_steps, lightness
+from trous.drawing.network import draw_network
 from trous.drawing.palette import COLOURS, LEVELS, STYLES, contrast
 from trous.drawing.repeats import folded
 from trous.drawing.ruler import ticks
 from trous.drawing.scene import Rect
+from trous.inspection import Report
 from trous.inspection.influence import Influence
 
 
@@ -30,6 +34,11 @@ def model(name: str) -> tuple[nn.Module, Any]:
     torch.manual_seed(0)
     shape = torch.zeros(network.shape, dtype=torch.complex64) if network.complex_input else network.shape
     return network.build(), shape
+
+
+@cache
+def report(name: str) -> Report:
+    return trous.inspect(*model(name))
 
 
 def readable(drawing: Drawing) -> None:
@@ -48,12 +57,9 @@ def texts(drawing: Drawing) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_diagrams_and_fields_can_be_read(name: str) -> None:
-    built, shape = model(name)
-    for view in ("network", "fields"):
-        drawing = trous.draw(built, shape, view=view)
+    for drawing in (draw_network(name, report(name)), draw_fields(name, report(name), 0)):
         readable(drawing)
         assert len(drawing.svg()) < 60_000
-        assert trous.draw(built, shape, view=view).svg() == drawing.svg()
 
 
 #: The last residual sum of a network whose output is that of its skips.
@@ -63,10 +69,9 @@ UNREAD = {"wavenet": ["layers.9.add"], "conv-tasnet": ["blocks.7.add"]}
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_the_boxes_are_the_layers_in_order(name: str) -> None:
     """Every source lies before its reader, every box leads on, and layers that multiply have one each."""
-    report = trous.inspect(*model(name))
-    found = blocks(report)
+    found = blocks(report(name))
     assert [block.name for block in found if block.category in ("conv", "transposed", "product")] == [
-        layer.name for layer in report if layer.nominal_macs
+        layer.name for layer in report(name) if layer.nominal_macs
     ]
     for several in (found, folded(found).blocks):
         assert all(source < place for place, block in enumerate(several) for source in block.sources)
@@ -80,7 +85,7 @@ def test_the_boxes_are_the_layers_in_order(name: str) -> None:
 
 def test_repetitions_of_wavenet_are_drawn_once() -> None:
     drawing = trous.draw(*model("wavenet"), view="network")
-    assert "×10" in texts(drawing)
+    assert {"×10", "×9"} <= set(texts(drawing))
     assert "Conv1d kernel 2, padded, dilation 1 to 16 · tanh" in texts(drawing)
     assert texts(drawing).count("output") == 2  # the column and the box
 

@@ -135,6 +135,8 @@ class _Diagram:
                 yield Text(28, y, line, "label", "start")
                 y += 18
             y += 6
+        if any("*" in block.receptive_field for block in self.blocks):
+            yield Text(0, y, "* at this size: there is no pattern that holds at others", "label", "start")
 
 
 def _label(block: Block) -> str:
