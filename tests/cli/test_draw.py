@@ -101,3 +101,34 @@ def test_bad_input_is_one_message(
     assert captured.err.startswith(f"trous: {said}")
     assert captured.out == ""
     assert os.listdir(folder) == []
+
+
+MODEL = "trous.drawing.examples:encoder_decoder"
+
+
+def test_a_model(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from trous.drawing.examples import encoder_decoder
+
+    assert run(MODEL, "-i", "1,3,32,32", "--view", "network", "-o", "net.svg", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "UNet: 29 layers, wrote net.svg\n"
+    expected = trous.draw(encoder_decoder(), (1, 3, 32, 32), view="network")
+    assert (folder / "net.svg").read_text(encoding="utf-8") == expected.svg()
+    assert run(MODEL, "-i", "32", "--layer", "down.1.0", "-o", "x.svg", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == "UNet down.1.0: effective receptive field, wrote x.svg\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([MODEL, "--numbers", "-i", "32"], "numbers must be left out for a model"),
+        ([MODEL], "input_size must be given"),
+        (["nothing.onnx"], "model must be module:factory or the path of an ONNX file that is there"),
+        (["trous.nothing:model", "-i", "32"], "model must name a module that can be imported"),
+        ([TRANSPOSED, "-i", "32"], "input must be left out but for a model"),
+    ],
+)
+def test_what_a_model_cannot(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments, monkeypatch=monkeypatch) != 0
+    assert said in capsys.readouterr().err

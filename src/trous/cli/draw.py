@@ -1,4 +1,4 @@
-"""`trous draw`: pictures of a layer, of several, or the whole gallery."""
+"""`trous draw`: pictures of a layer, of several, of a model, or the whole gallery."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
+from trous.cli.models import found, shapes
 from trous.errors import TrousError
 
 
 def draw(
     problems: Annotated[
-        list[str] | None, typer.Argument(metavar="LAYER", help="Layers with their sizes.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="LAYER", help="Layers with their sizes, or a model.", show_default=False),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file: .svg, .png (one step), .gif or .html.")] = Path(
         "drawing.svg"
     ),
     view: Annotated[
         str | None,
-        typer.Option("--view", help="taps, matrix, channels, overlap, coverage or stack.", show_default=False),
+        typer.Option("--view", help="One of those below.", show_default=False),
     ] = None,
     numbers: Annotated[bool, typer.Option("--numbers", help="Write numbers and their sums into the cells.")] = False,
     dark: Annotated[
@@ -29,11 +31,21 @@ def draw(
     step: Annotated[
         int | None, typer.Option("--step", help="This step alone, counted from 0.", show_default=False)
     ] = None,
+    sizes: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", help="Of a model: shape of the input, batch,channels,size...; once for each."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", help="Of a model: whose output, for effective.", show_default=False)
+    ] = None,
+    axis: Annotated[
+        int | None, typer.Option("--axis", help="Of a model: the axis for fields, from 0.", show_default=False)
+    ] = None,
     gallery: Annotated[
         Path | None, typer.Option("--gallery", help="Write the whole gallery into this folder.", show_default=False)
     ] = None,
 ) -> None:
-    """Draw what a layer computes: an animation with a step for each output, or one of the other views.
+    """Draw what a layer computes: an animation with a step for each output, or one of the other views. Or a model.
 
     The word is that of trous plan. Several words are layers in sequence; what the first gives is the size of the
     second, whose own size must agree. Views:
@@ -47,11 +59,18 @@ def draw(
       stack      a tree for one axis, nested receptive fields for two (the default for several layers)
 
     \b
+    A model is module:factory or a file that ends in .onnx, as for trous inspect. Its views:
+      effective  which inputs act on the central output (or --layer's), measured (the default for 1 and 2 axes)
+      network    a diagram of the layers (the default otherwise)
+      fields     how the receptive field grows along --axis
+
+    \b
     Examples:
       trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1 -o upsampling.gif
       trous draw conv,c1-1,x9,k3,d2 --numbers --step 2 -o dilated.png
       trous draw conv,c4-6,x5x5,k3x3,p1,g2 --view channels -o groups.html
       trous draw conv,c1-1,x9x9,k3x3 conv,c1-1,x7x7,k3x3,d2 -o fields.svg
+      trous draw mynet:UNet --input 1,3,256,256 --view network -o net.svg
       trous draw --gallery build/figures
     """
     if gallery is not None:
@@ -61,6 +80,17 @@ def draw(
     if not problems:
         raise TrousError("layers", "must be one at least, as in: trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1", [])
     from trous.drawing import draw as picture
+
+    if len(problems) == 1 and _names_model(problems[0]):
+        for name, given in (("numbers", numbers or None), ("step", step)):
+            if given is not None:
+                raise TrousError(name, "must be left out for a model", given)
+        drawing = picture(found(problems[0]), shapes(sizes), view=view, layer=layer, axis=axis)
+        typer.echo(f"{drawing.title}, wrote {drawing.save(out, dark=dark or None)}")
+        return
+    for name, option in (("input", sizes), ("layer", layer), ("axis", axis)):
+        if option is not None:
+            raise TrousError(name, "must be left out but for a model", option)
     from trous.problem import Problem
 
     parsed = [Problem.parse(word) for word in problems]
@@ -78,6 +108,11 @@ def draw(
     )
     written = drawing.save(out, dark=dark or None)
     typer.echo(f"{drawing.title}: {_steps(len(drawing.frames))}, wrote {written}")
+
+
+def _names_model(word: str) -> bool:
+    """Whether a word names a model; those of layers have commas."""
+    return word.endswith(".onnx") or (":" in word and "," not in word)
 
 
 def _steps(count: int) -> str:

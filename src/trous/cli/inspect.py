@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trous.errors import TrousError
+from trous.cli.models import found, numbers, shapes
 
 if TYPE_CHECKING:
     from trous.inspection import Report
@@ -42,56 +39,11 @@ def inspect(
     """
     import trous
 
-    report = trous.inspect(_found(model), _shapes(sizes), axes=None if axes is None else _numbers("axes", axes))
+    report = trous.inspect(found(model), shapes(sizes), axes=None if axes is None else numbers("axes", axes))
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=2))
     else:
         _show(report)
-
-
-def _found(name: str) -> Any:
-    """The model that a word on the command line names."""
-    if name.endswith(".onnx") or ":" not in name:
-        if not Path(name).is_file():
-            raise TrousError("model", "must be module:factory or the path of an ONNX file that is there", name)
-        return name
-    import torch
-
-    module_name, _, attribute = name.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ImportError as error:
-        raise TrousError("model", f"must name a module that can be imported ({error})", name) from None
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            public = ", ".join(sorted(n for n, value in vars(found).items() if callable(value) and n[0] != "_")[:12])
-            raise TrousError("model", f"must name what the module has: {public or 'nothing to call'}", name)
-        found = getattr(found, part)
-    if isinstance(found, torch.nn.Module):
-        return found
-    try:
-        made = found()
-    except TypeError as error:
-        raise TrousError("model", f"must name a function that needs no arguments ({error})", name) from None
-    if not isinstance(made, torch.nn.Module):
-        raise TrousError("model", f"must give a torch.nn.Module, not {type(made).__name__}", name)
-    return made
-
-
-def _shapes(sizes: list[str] | None) -> Any:
-    if not sizes:
-        return None
-    shapes = [_numbers("input", size) for size in sizes]
-    return shapes[0] if len(shapes) == 1 else shapes
-
-
-def _numbers(name: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        raise TrousError(name, "must be integers with commas in between, as in 1,3,224,224", text) from None
 
 
 def _show(report: Report) -> None:

@@ -1,7 +1,8 @@
 """The gallery: pictures that people link to, and those that are usually missing, each made by one call.
 
 The first fourteen, with their dilated one, have the sizes of the well-known animations of Dumoulin & Visin, "A guide to
-convolution arithmetic for deep learning" (2016), under the same names. They are drawn here from tap plans.
+convolution arithmetic for deep learning" (2016), under the same names. They are drawn here from tap plans. Those of
+whole models need torch.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trous.drawing.examples import boxes, dilated, encoder_decoder
 from trous.drawing.scene import SUFFIXES, Drawing
 from trous.drawing.views import draw
 from trous.errors import TrousError
@@ -27,6 +29,10 @@ class Entry:
 
 def _entry(name: str, spec: Any, size: int | Sequence[int], **options: Any) -> Entry:
     return Entry(name, lambda: draw(spec, size, **options))
+
+
+def _model(name: str, make: Callable[[], Any], size: int | Sequence[int], **options: Any) -> Entry:
+    return Entry(name, lambda: draw(make(), size, **options))
 
 
 _AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(4)]
@@ -69,6 +75,11 @@ GALLERY: tuple[Entry, ...] = (
     _entry("fields_stacked", [Conv(3)] * 3, (9, 9)),
     _entry("fields_dilated", [Conv(3, dilation=d) for d in (1, 2, 4)], (17, 17)),
     _entry("audio_tree", _AUDIO, 16),
+    _entry("growing_fields", [Conv(3, dilation=d, padding=d) for d in (1, 2, 4, 8)], 33, view="fields"),
+    _entry("growing_fields_gridding", [Conv(3, dilation=d, padding=d) for d in (2, 4, 8)], 33, view="fields"),
+    _model("effective_field", lambda: boxes(8), (1, 1, 25, 25)),
+    _model("effective_field_row", lambda: dilated(4), (1, 1, 49)),
+    _model("network", encoder_decoder, (1, 3, 128, 128), view="network"),
 )
 
 

@@ -1,7 +1,8 @@
 """Colours and styles of the pictures, for light and dark.
 
 The hues are Paul Tol's "light" scheme (SRON/EPS/TN/09-002, 2021), made to be told apart by the colour-blind and to
-carry dark text. What a hue tints is mixed from it and the paper. Every text has a contrast of at least 4.5 with what it
+carry dark text. What a hue tints is mixed from it and the paper; the levels of a map are one hue from the paper's
+lightness to its opposite in even steps. Every text has a contrast of at least 4.5 with what it
 stands on (WCAG 2.1, 1.4.3), which tests/drawing/test_palette.py holds.
 """
 
@@ -9,12 +10,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trous.drawing.lightness import even_steps
+
 #: Told apart by hue and lightness; further phases begin again.
 HUES = ("#ee8866", "#77aadd", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#aaaa00")
 HEATS = 8
+#: Steps of a map of small cells, which carry no text.
+LEVELS = 24
 _PAPER = "#ffffff", "#0d1117"
 _INK = "#1f2328", "#e6edf3"
 _TINT = 0.34
+#: The least, a middle and the most of a map, light and dark.
+_MAP = ("#f0f4f9", "#3f8fd2", "#0b1f44"), ("#18202b", "#3a86c8", "#e8f5ff")
 
 
 def mix(colour: str, other: str, share: float) -> str:
@@ -60,6 +67,8 @@ def _colours() -> dict[str, tuple[str, str]]:
         heat = mix("#2f86cc", _PAPER[0], share), mix("#6cb6f5", _PAPER[1], share)
         colours[f"heat{number}"] = heat
         colours[f"on-heat{number}"] = _readable(heat[0]), _readable(heat[1])
+    for number, level in enumerate(zip(*(even_steps(stops, LEVELS) for stops in _MAP), strict=True)):
+        colours[f"level{number}"] = level[0], level[1]
     return colours
 
 
@@ -97,6 +106,10 @@ def _styles() -> dict[str, Style]:
         "cross": Style("", "rule"),
         "arrow": Style("", "muted", width=1.5),
         "node": Style("paper", "rule", width=1.5),
+        "ground": Style("padding"),
+        "bar": Style("level12", "level12", width=0.5),
+        "mark": Style("ink"),
+        "mark0": Style("line0"),
         "heading": Style("ink", size=14, bold=True),
         "caption": Style("ink", size=13),
         "label": Style("muted", size=12),
@@ -107,9 +120,13 @@ def _styles() -> dict[str, Style]:
         styles[f"hue{number}"] = Style(f"hue{number}", "ink")
         styles[f"tint{number}"] = Style(f"tint{number}", "rule")
         styles[f"line{number}"] = Style("", f"line{number}", width=2.5)
+        styles[f"skip{number}"] = Style("", f"line{number}", width=1.5)
+        styles[f"frame{number}"] = Style("", f"line{number}", width=3)
     for number in range(HEATS):
         styles[f"heat{number}"] = Style(f"heat{number}", "rule")
         styles[f"on-heat{number}"] = Style(f"on-heat{number}", size=11)
+    for number in range(LEVELS):
+        styles[f"level{number}"] = Style(f"level{number}", f"level{number}", width=0.5)  # no seams between cells
     return styles
 
 

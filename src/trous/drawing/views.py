@@ -11,6 +11,7 @@ import numpy as np
 from trous.drawing.channels import draw_channels
 from trous.drawing.layer import Numbers, draw_layer
 from trous.drawing.maps import draw_coverage, draw_matrix, draw_overlap
+from trous.drawing.models import MODEL_VIEWS, draw_model, is_model
 from trous.drawing.row import draw_row
 from trous.drawing.scene import Drawing
 from trous.drawing.stack import draw_tree, draw_windows
@@ -31,15 +32,17 @@ MOST_FRAMES = 400
 
 def draw(
     spec: Any,
-    size: int | Sequence[int],
+    size: Any = None,
     *,
     view: str | None = None,
     numbers: bool = False,
     weight: Any = None,
     channels: Sequence[int] | None = None,
     step: int | Sequence[int] | None = None,
+    layer: str | None = None,
+    axis: int | None = None,
 ) -> Drawing:
-    """A picture of a layer, made from its taps: what `spec` computes, for inputs of `size`.
+    """A picture of a layer, made from its taps, or of a whole model: what `spec` computes, for inputs of `size`.
 
     `spec` is a `Conv`, a `ConvTranspose`, a tap plan, or a list of them that run in sequence. `size` is one integer for
     one axis, or one for each of one to three axes. The result has `save("x.svg")`, also `.png`, `.gif` and `.html`, and
@@ -54,8 +57,20 @@ def draw(
 
     `numbers` writes small integers and what the layer makes of them into the cells of "taps" and "matrix"; `weight`, an
     array of the kernel's shape, has them made with weights of your own. `step` is the one step to show: an output, flat
-    or one index for each axis, else a place in the animation. Raises TrousError for what cannot be, and for sizes too
-    large to be seen.
+    or one index for each axis, else a place in the animation.
+
+    `spec` may also be a torch module, or the path of an ONNX file; `size` is then what `trous.inspect` takes: the shape
+    of the input, `(batch, channels, *size)`, the size alone, or tensors. Views:
+
+    - "effective", the default for one and two axes of a torch module: how much each input acts on the central output
+      of the model, or of `layer`, by derivatives (Luo, Li, Urtasun & Zemel, "Understanding the effective receptive
+      field in deep convolutional neural networks", 2016), with the theoretical field, which is exact, and the effective
+      one: on each axis the interval that holds 95 % (see `trous.inspection.influence`). `axis`, counted from 0 behind
+      batch and channels, sums over the others;
+    - "network", the default otherwise: a diagram of the layers, with sizes, fields, skip connections and warnings;
+    - "fields": how the receptive field grows from layer to layer along `axis` (0 if not given), holes included.
+
+    Lists of specs have the latter two as well. Raises TrousError for what cannot be, and for sizes too large to be seen.
 
     >>> drawing = draw(ConvTranspose(3, stride=2, padding=1), (3, 3))
     >>> drawing.title, len(drawing.frames)
@@ -63,6 +78,15 @@ def draw(
     >>> drawing.frames[6].caption
     'output (1, 1): 4 of 9 taps, 5 on holes'
     """
+    if is_model(spec) or view in MODEL_VIEWS:
+        others = {"numbers": numbers or None, "weight": weight, "channels": channels, "step": step}
+        for name, value in others.items():
+            if value is not None:
+                raise TrousError(name, "must be left out for a model", value)
+        return draw_model(spec, size, view=view, layer=layer, axis=axis)
+    for name, option in (("layer", layer), ("axis", axis)):
+        if option is not None:
+            raise TrousError(name, f"must be left out but for models and the views {', '.join(MODEL_VIEWS)}", option)
     found = layers(spec, size)
     view = _view(view, found, channels, several=isinstance(spec, (list, tuple)))
     last = found[-1].bound.output_size

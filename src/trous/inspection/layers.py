@@ -95,9 +95,10 @@ class Layer:
         Borders, branches and global layers count; channels are taken together. `position` has one entry for each axis
         of the output. The result has one range for each axis of the input.
         """
-        return tuple(_hull(trail, self.output, self._index(position)) for trail in self.trails)
+        return tuple(_hull(trail, self.output, self.index(position)) for trail in self.trails)
 
-    def _index(self, position: int | Sequence[int]) -> dict[int, int]:
+    def index(self, position: int | Sequence[int]) -> dict[int, int]:
+        """The index along each dimension of the output that `position` names, one entry for each axis."""
         wanted = [position] if isinstance(position, int) else list(position)
         rank = len(self.shape)
         dims = sorted({trail.dim for trail in self.trails if trail.dim is not None})

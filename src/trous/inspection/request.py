@@ -51,7 +51,7 @@ def inspect(model: Any, input_size: Any = None, *, axes: Sequence[int] | None = 
         raise TrousError("model", rule, type(model).__name__)
     from trous.inspection.torch_trace import trace
 
-    inputs = _inputs(torch, model, input_size)
+    inputs = tensors(torch, model, input_size)
     return Report(trace(model, inputs, [_followed(x.dim(), axes) for x in inputs]))
 
 
@@ -63,7 +63,7 @@ def _followed(rank: int, axes: Sequence[int] | None) -> tuple[int, ...]:
     return tuple(axis % rank for axis in axes)
 
 
-def _inputs(torch: Any, model: Any, given: Any) -> list[Any]:
+def tensors(torch: Any, model: Any, given: Any) -> list[Any]:
     """Tensors to run the model with, where sizes were given zeros of the weights' type and device."""
     if is_torch(given):
         return [given]
