@@ -175,7 +175,6 @@ def test_a_stack_names_its_transposed_layers() -> None:
     assert [text for text in texts(drawing) if "kernel" in text] == named
 
 
-
 @pytest.mark.parametrize(
     ("dilations", "fields"), [((1, 1, 1), ("3×3", "5×5", "7×7")), ((1, 2, 4), ("3×3", "7×7", "15×15"))]
 )
