@@ -75,7 +75,9 @@ def test_every_figure_of_the_page_is_there(page: str, folder: str) -> None:
 
 
 def test_the_parts_are_found() -> None:
-    page = "# a\n\n## 1. b\n\nx `s = 2`\n\n    y = 1\n    z = 2\n\n```python\n>>> # c\n```\n\n![d](f/e.svg) [p](ko/q.md)\n"
+    page = (
+        "# a\n\n## 1. b\n\nx `s = 2`\n\n    y = 1\n    z = 2\n\n```python\n>>> # c\n```\n\n![d](f/e.svg) [p](ko/q.md)\n"
+    )
     assert sections(page) == [("#", ""), ("##", "1.")]
     assert code(page) == ["```python\n>>> # c\n```", "    y = 1\n    z = 2\n"]
     assert figures(page) == [("e.svg", "")]
