@@ -200,6 +200,12 @@ def test_the_tree_lights_what_an_output_depends_on() -> None:
     assert drawing.still >= 7
 
 
+def test_a_stack_names_its_transposed_layers() -> None:
+    drawing = draw([Conv(4, stride=2, padding=1), ConvTranspose(4, stride=2, padding=1)], 8)
+    named = ["kernel 4, stride 2, padding 1", "transposed kernel 4, stride 2, padding 1"]
+    assert [text for text in texts(drawing) if "kernel" in text] == named
+
+
 @pytest.mark.parametrize(
     ("dilations", "fields"), [((1, 1, 1), ("3×3", "5×5", "7×7")), ((1, 2, 4), ("3×3", "7×7", "15×15"))]
 )

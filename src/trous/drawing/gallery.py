@@ -16,6 +16,7 @@ from trous.drawing.examples import boxes, dilated, encoder_decoder
 from trous.drawing.scene import SUFFIXES, Drawing
 from trous.drawing.views import draw
 from trous.errors import TrousError
+from trous.interpolation import interpolation_kernel, interpolation_spec
 from trous.spec import Conv, ConvTranspose
 
 
@@ -37,6 +38,8 @@ def _model(name: str, make: Callable[[], Any], size: int | Sequence[int], **opti
 
 _AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(4)]
 _GRIDDING = [Conv(3, dilation=2)] * 3
+_AUTOENCODER = [Conv(4, stride=2, padding=1)] * 2 + [ConvTranspose(4, stride=2, padding=1)] * 2
+_BILINEAR = interpolation_kernel("bilinear", 2)[0, 0]
 
 GALLERY: tuple[Entry, ...] = (
     _entry("no_padding_no_strides", Conv(3), (4, 4)),
@@ -62,13 +65,19 @@ GALLERY: tuple[Entry, ...] = (
     _entry("row_transposed", ConvTranspose(4, stride=2, padding=1), 6),
     _entry("row_dilated", Conv(3, dilation=2), 10),
     _entry("row_causal", Conv(3, dilation=2, padding="causal"), 10),
+    _entry("row_bias_alone", ConvTranspose(3, stride=2, padding=2, output_padding=1, dilation=2), 5),
     _entry("slices_transposed", ConvTranspose(2, stride=2), (2, 2, 2)),
     _entry("groups", Conv(3, padding=1, groups=2), (5, 5), channels=(4, 6)),
     _entry("depthwise", Conv(3, padding=1, groups=4), (5, 5), channels=(4, 4)),
     _entry("matrix", Conv(3), (4, 4), view="matrix"),
+    _entry("matrix_adjoint", ConvTranspose(3), (2, 2), view="matrix"),
     _entry("matrix_transposed", ConvTranspose(3, stride=2, padding=1), 6, view="matrix"),
     _entry("overlap_uneven", ConvTranspose(3, stride=2), (6, 6), view="overlap"),
     _entry("overlap_even", ConvTranspose(4, stride=2, padding=1), (6, 6), view="overlap"),
+    _entry("overlap_bilinear", interpolation_spec("bilinear", 2), (6, 6), view="overlap", weight=_BILINEAR),
+    _entry("coverage_dilation_1", Conv(3, padding=1), (7, 7), view="coverage"),
+    _entry("coverage_dilation_2", Conv(3, padding=2, dilation=2), (7, 7), view="coverage"),
+    _entry("coverage_dilation_3", Conv(3, padding=3, dilation=3), (7, 7), view="coverage"),
     _entry("gridding", _GRIDDING, (13, 13), view="coverage", step=0),
     _entry("gridding_avoided", [Conv(3, dilation=d) for d in (1, 2, 3)], (13, 13), view="coverage", step=0),
     _entry("gridding_row", _GRIDDING, 13, view="coverage", step=0),
@@ -80,6 +89,7 @@ GALLERY: tuple[Entry, ...] = (
     _model("effective_field", lambda: boxes(8), (1, 1, 25, 25)),
     _model("effective_field_row", lambda: dilated(4), (1, 1, 49)),
     _model("network", encoder_decoder, (1, 3, 128, 128), view="network"),
+    _entry("autoencoder_tree", _AUTOENCODER, 12),
 )
 
 

@@ -114,6 +114,7 @@ def _styles() -> dict[str, Style]:
         "caption": Style("ink", size=13),
         "label": Style("muted", size=12),
         "value": Style("ink", size=11),
+        "ghost": Style("muted", size=11),
         "on-hue": Style("on-hue", size=11),
     }
     for number in range(len(HUES)):

@@ -59,7 +59,7 @@ def _layer(item: Any, here: tuple[int, ...], size: Any) -> Layer:
     if isinstance(item, Spec):
         outputs = item.output_size(here)
         bound = item.plan(len(here)).bind(here, outputs)
-        layer = Layer(bound, _title(item, len(here)), _brief(item, len(here)), item.groups)
+        layer = Layer(bound, *_names(item, len(here)), item.groups)
     elif isinstance(item, Plan):
         if not all(axis.taps for axis in item.axes):
             raise TrousError("spec", "must be a plan with taps on every axis", item)
@@ -73,13 +73,16 @@ def _layer(item: Any, here: tuple[int, ...], size: Any) -> Layer:
     return layer
 
 
-def _title(spec: Spec, ndim: int) -> str:
-    kind = "Transposed convolution" if isinstance(spec, ConvTranspose) else "Convolution"
+def _names(spec: Spec, ndim: int) -> tuple[str, str]:
+    """Title and brief."""
+    arguments = _arguments(spec, ndim)
     groups = f", groups {spec.groups}" if spec.groups > 1 else ""
-    return f"{kind} {_brief(spec, ndim)}{groups}"
+    if isinstance(spec, ConvTranspose):
+        return f"Transposed convolution {arguments}{groups}", f"transposed {arguments}"
+    return f"Convolution {arguments}{groups}", arguments
 
 
-def _brief(spec: Spec, ndim: int) -> str:
+def _arguments(spec: Spec, ndim: int) -> str:
     """Kernel, and whatever else is not its default."""
     axes = [spec.axis_arguments(axis) for axis in range(ndim)]
     kernel = "×".join(str(a["kernel"]) for a in axes)

@@ -70,7 +70,7 @@ def draw(
     - "network", the default otherwise: a diagram of the layers, with sizes, fields, skip connections and warnings;
     - "fields": how the receptive field grows from layer to layer along `axis` (0 if not given), holes included.
 
-    Lists of specs have the latter two as well. Raises TrousError for what cannot be, and for sizes too large to be seen.
+    Lists of specs have the latter two as well. Raises TrousError for what cannot be, and for sizes too large to see.
 
     >>> drawing = draw(ConvTranspose(3, stride=2, padding=1), (3, 3))
     >>> drawing.title, len(drawing.frames)
