@@ -38,7 +38,8 @@ def overlap(node: Node) -> Iterator[str]:
     elif node.weight is not None:
         uneven = unevenness(phase_gains(plan, node.weight()))
         if uneven > UNEVEN:
-            taps = f"{fewest} to {most} taps" if fewest < most else f"{most} taps each, yet weights"
+            each = "1 tap" if most == 1 else f"{most} taps"
+            taps = f"{fewest} to {most} taps" if fewest < most else f"{each} each, yet weights"
             yield f"checkerboard: phases have {taps} that sum to gains {100 * uneven:.0f} % apart"
     elif fewest < most:
         yield f"checkerboard: {fewest} to {most} taps by phase"
