@@ -290,6 +290,7 @@ def test_several_inputs_have_fields_of_their_own() -> None:
     inspected = trous.inspect(Two(), [(1, 1, 9), (1, 1, 9)])
     assert inspected.interval(4) == (range(3, 6), range(4, 5))
     assert inspected.output.receptive_field == (3, 1)
+    assert "receptive field of the output on the first of 2 inputs: 3" in str(inspected)
 
 
 def test_a_path_that_depends_on_values_runs_on_zeros() -> None:

@@ -55,13 +55,14 @@ def _show(report: Report) -> None:
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    used = [any(row(layer)[n] for layer in report) for n in range(len(HEADER))]
+    rows = [row(layer.on(0)) for layer in report]
+    used = [any(column) for column in zip(*rows, strict=True)]
     for name, wanted in zip(HEADER, used, strict=True):
         if wanted:
             table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
-    for layer in report:
-        cells = (cell for cell, wanted in zip(row(layer), used, strict=True) if wanted)
-        table.add_row(*cells, style="yellow" if layer.warnings else None)
+    for layer, cells in zip(report, rows, strict=True):
+        shown = (cell for cell, wanted in zip(cells, used, strict=True) if wanted)
+        table.add_row(*shown, style="yellow" if layer.warnings else None)
     needed = console.measure(table, options=console.options.update(width=1000)).maximum
     console.width = max(console.width, needed)  # rather a long line than half a number
     console.print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby
@@ -37,6 +37,10 @@ class Layer:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.output.shape
+
+    def on(self, number: int) -> Layer:
+        """The same layer, followed on the axes of one of the network's inputs only."""
+        return replace(self, axes=tuple(axis for axis in self.axes if axis.input == number))
 
     @property
     def output_size(self) -> tuple[int, ...]:

@@ -17,8 +17,8 @@ LEFT = frozenset({"layer", "kind", "output"})
 
 
 def report_text(report: Report) -> str:
-    """Layers as a table, sums, and warnings below."""
-    rows = [HEADER, *(row(layer) for layer in report.layers)]
+    """Layers as a table, with fields on the first input; sums, and warnings below."""
+    rows = [HEADER, *(row(layer.on(0)) for layer in report.layers)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for cells in rows:
@@ -58,7 +58,7 @@ def field(layer: Layer) -> str:
 
 
 def sums(report: Report) -> list[str]:
-    output = report.output
+    output = report.output.on(0)
     border = report.nominal_macs - report.macs
     spared = f" ({100 * border / report.nominal_macs:.1f} % of {count(report.nominal_macs)} fall into padding)"
     lines = [
@@ -66,14 +66,15 @@ def sums(report: Report) -> list[str]:
         f"activations: {size(report.activation_bytes)} in all, {size(report.peak_bytes)} at one time",
     ]
     if output.trails:
-        lines.append(f"receptive field of the output: {field(output)}")
+        where = f" on the first of {len(report.graph.inputs)} inputs" if len(report.graph.inputs) > 1 else ""
+        lines.append(f"receptive field of the output{where}: {field(output)}")
     return lines
 
 
 def notes(report: Report) -> list[str]:
     """What is global, and the warnings."""
     lines = []
-    if any(layer.at_this_size for layer in report):
+    if any(layer.on(0).at_this_size for layer in report):
         lines.append("* at this size: branches of rates that do not agree, or a reshape, leave no pattern")
     everywhere = report.output.everywhere
     if everywhere:
