@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from trous.arrays import is_torch
 from trous.errors import TrousError
 from trous.plan import AxisPlan, Plan, conv_axis, transposed_axis
-from trous.plan.padding import PADDING_WORDS, conv_padding, transposed_padding
+from trous.plan.padding import PADDING_WORDS, conv_padding, output_paddings, transposed_padding
 
 Ints = int | Sequence[int]
 Padding = int | Sequence[int] | Sequence[tuple[int, int]] | str
@@ -187,7 +187,7 @@ class ConvTranspose(Spec):
         super().__post_init__()
         for axis in range(self.ndim or 1):
             a = self.axis_arguments(axis)
-            if a["output_padding"] >= max(a["stride"], a["dilation"]):
+            if a["output_padding"] not in output_paddings(a["stride"], a["dilation"]):
                 rule = f"must be smaller than stride ({a['stride']}) or dilation ({a['dilation']})"
                 raise TrousError("output_padding", rule, a["output_padding"])
             if a["output_padding"] and isinstance(a["padding"], str):

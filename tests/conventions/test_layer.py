@@ -49,12 +49,7 @@ def test_an_operator_is_a_name_and_its_attributes() -> None:
 )
 def test_what_comes_back_is_as_short_as_it_can_be(spec: Any) -> None:
     """One number where all axes share it, a pair only where the two ends differ."""
-    back = from_onnx(*to_onnx(spec))
-    if isinstance(spec, ConvTranspose):  # output_padding as small as it can be: the crop behind is smaller instead
-        assert repr(back) == repr(ConvTranspose((4, 4), 2, ((1, 0), (1, 0)), 0))
-        assert back.plan() == spec.plan()
-    else:
-        assert repr(back) == repr(spec)
+    assert repr(from_onnx(*to_onnx(spec))) == repr(spec)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -9,11 +9,11 @@ import pytest
 
 from plan.first_principles import AXES
 from trous.plan import AxisPlan
+from trous.plan.padding import output_paddings
 from trous.plan.reach import taps_per_output
 from trous.plan.sizes import (
     conv_extent,
     extents,
-    output_paddings,
     output_size,
     paddings,
     unevenness,

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from trous.errors import TrousError
 from trous.plan import AxisPlan, conv_axis, transposed_axis
-from trous.plan.conventions import Pair, agree, lengthening_limit, output_crop, padding_of_crop, symmetric_crop
-from trous.plan.padding import conv_padding
+from trous.plan.conventions import Pair, agree, output_crop, padding_of_crop, symmetric_crop
+from trous.plan.padding import conv_padding, output_paddings
 from trous.spec import LARGEST_SIZE, Conv, ConvTranspose, Ints, Spec, integer, integers
 
 
@@ -123,9 +123,9 @@ def transposed_spec(
     output_padding goes.
     """
     crops = tuple(crops)
-    limits = [lengthening_limit(*axis) for axis in zip(stride, dilation, strict=True)]
+    allowed = [output_paddings(*axis) for axis in zip(stride, dilation, strict=True)]
     even = [symmetric_crop(crop) for crop in crops]
-    if all(padding >= 0 and 0 <= extra < limit for (padding, extra), limit in zip(even, limits, strict=True)):
+    if all(padding >= 0 and extra in extras for (padding, extra), extras in zip(even, allowed, strict=True)):
         both, extras = zip(*even, strict=True)
         return ConvTranspose(kernel, _shared(stride), _shared(both), _shared(extras), _shared(dilation), groups)
     before, after, output_padding = zip(*map(padding_of_crop, crops), strict=True)
@@ -133,8 +133,9 @@ def transposed_spec(
         added = tuple(max(-b, 0) for b in before)
         rule = "as a crop of the output must not be negative in front for trous.ConvTranspose: crop 0 there and put"
         raise TrousError("padding", f"{rule} {added} outputs that hold the bias in front", crops)
-    if any(extra >= limit for extra, limit in zip(output_padding, limits, strict=True)):
-        rule = f"must stay below stride or dilation, {tuple(limits)}, for trous.ConvTranspose"
+    if any(extra not in extras for extra, extras in zip(output_padding, allowed, strict=True)):
+        limits = tuple(extras.stop for extras in allowed)
+        rule = f"must stay below stride or dilation, {limits}, for trous.ConvTranspose"
         raise TrousError("output_padding", f"{rule}: append the outputs beyond, which hold the bias", output_padding)
     padding = _shortest(tuple(zip(before, after, strict=True)))
     numbers = (_shared(stride), padding, _shared(output_padding), _shared(dilation))

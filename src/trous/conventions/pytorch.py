@@ -18,7 +18,8 @@ from trous.conventions.layer import (
     transposed_spec,
 )
 from trous.errors import TrousError
-from trous.plan.conventions import lengthening_limit, nearest_symmetric_crop, output_crop, same_padding, symmetric_crop
+from trous.plan.conventions import nearest_symmetric_crop, output_crop, same_padding, symmetric_crop
+from trous.plan.padding import output_paddings
 from trous.spec import Conv, ConvTranspose, Ints, Spec
 
 _CONV = ("kernel_size", "stride", "padding", "dilation", "groups")
@@ -90,8 +91,8 @@ def _padding(layer: Layer) -> Any:
 
 def _crop(layer: Layer) -> dict[str, Any]:
     padding, output_padding = zip(*map(symmetric_crop, layer.pairs), strict=True)
-    limits = map(lengthening_limit, layer.stride, layer.dilation)
-    if all(0 <= extra < limit for extra, limit in zip(output_padding, limits, strict=True)):
+    allowed = map(output_paddings, layer.stride, layer.dilation)
+    if all(extra in extras for extra, extras in zip(output_padding, allowed, strict=True)):
         return {"padding": padding, "output_padding": output_padding}
     padding, output_padding, left = zip(*map(nearest_symmetric_crop, layer.pairs), strict=True)
     rest = f"use padding {padding}, output_padding {output_padding} and crop the output by {left}"

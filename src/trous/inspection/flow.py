@@ -155,7 +155,7 @@ def spread(value: Value, dims: Sequence[int], name: str) -> Value:
     """Every element also depends on all others along `dims`: a softmax, a normalisation by its statistics."""
     trails = {}
     for axis, trail in value.trails.items():
-        low, high = (f(a, axis=tuple(dims), keepdims=True) for f, a in ((np.min, trail.low), (np.max, trail.high)))
+        low, high = _extremes(trail, dims)
         if trail.varies(dims):
             trail = _windowed(trail, dims) or trail.through(name)
         trails[axis] = replace(trail, low=low, high=high)
@@ -166,7 +166,7 @@ def reduced(value: Value, dims: Sequence[int], name: str, *, keep: bool = False)
     """All elements along `dims` made one: a sum, a mean, a maximum."""
     trails = {}
     for axis, trail in value.trails.items():
-        low, high = (f(a, axis=tuple(dims), keepdims=True) for f, a in ((np.min, trail.low), (np.max, trail.high)))
+        low, high = _extremes(trail, dims)
         if trail.varies(dims):
             trail = _windowed(trail, dims) or trail.mixed(name)
         trails[axis] = replace(trail, low=low, high=high)
@@ -215,6 +215,12 @@ def mixed(values: Sequence[Value], shape: Sequence[int], name: str) -> Value:
             }
         )
     return Value(tuple(shape), gathered(trails), max((value.itemsize for value in values), default=4))
+
+
+def _extremes(trail: Trail, dims: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The first and last input of all elements along `dims`."""
+    over = tuple(dims)
+    return trail.low.min(axis=over, keepdims=True), trail.high.max(axis=over, keepdims=True)
 
 
 def _read(low: np.ndarray, high: np.ndarray, dim: int, bound: BoundAxis) -> tuple[np.ndarray, np.ndarray]:

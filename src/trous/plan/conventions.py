@@ -34,11 +34,6 @@ def padding_of_crop(crop: Pair) -> tuple[int, int, int]:
     return before, max(after, 0), max(-after, 0)
 
 
-def lengthening_limit(stride: int, dilation: int) -> int:
-    """What output_padding has to stay below, in torch, ONNX and here."""
-    return max(stride, dilation)
-
-
 def same_padding(kernel: int, stride: int, dilation: int, size: int | None = None, *, lower: bool = False) -> Pair:
     """The "same" of TensorFlow, Keras, JAX and ONNX's auto_pad for a convolution of `size` inputs.
 

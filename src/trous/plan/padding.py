@@ -59,3 +59,8 @@ def ceil_padding(before: int, after: int, kernel: int, stride: int, dilation: in
     floor of a sum that grows with the padding, so that the smaller holds.
     """
     return before, min(after + stride - 1, dilation * (kernel - 1))
+
+
+def output_paddings(stride: int, dilation: int) -> range:
+    """What a transposed convolution may add behind, in torch, ONNX and here: less than its stride or its dilation."""
+    return range(max(stride, dilation))

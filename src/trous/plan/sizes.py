@@ -62,11 +62,6 @@ def output_size(transposed: bool, kernel: int, stride: int, dilation: int, paddi
     return stride * size - extent if transposed else (size + extent) // stride
 
 
-def output_paddings(stride: int, dilation: int) -> range:
-    """What a transposed convolution may add behind, as in torch: less than its stride or its dilation."""
-    return range(max(stride, dilation))
-
-
 def unevenness(transposed: bool, kernel: int, stride: int, dilation: int) -> int:
     """How unevenly a layer treats positions: 0 not at all, 1 uneven overlap, 2 gaps.
 

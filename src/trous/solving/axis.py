@@ -14,9 +14,9 @@ from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
 
-from trous.plan.padding import conv_padding
+from trous.plan.padding import conv_padding, output_paddings
 from trous.plan.reach import taps_per_output
-from trous.plan.sizes import Ends, output_paddings, paddings, unevenness
+from trous.plan.sizes import Ends, paddings, unevenness
 from trous.solving.ranges import Ranges, Values, between, is_dense, sum_count, sums
 
 

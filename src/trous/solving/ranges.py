@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trous.errors import TrousError
-from trous.plan.padding import conv_padding
-from trous.plan.sizes import output_paddings
+from trous.plan.padding import conv_padding, output_paddings
 from trous.spec import BOUNDS, LARGEST, index
 
 #: Ascending, without repetition.
