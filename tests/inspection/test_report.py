@@ -339,6 +339,11 @@ def test_peak_memory_is_what_lives_at_one_time() -> None:
     assert report(Residual(), 1, 4, 100).peak_bytes == 3 * 1600
 
 
+@pytest.mark.parametrize("model", [nn.Sequential(), nn.Flatten(), nn.ReLU()])
+def test_a_network_without_products_has_a_report(model: nn.Module) -> None:
+    assert "0 parameters, 0 multiply-adds" in str(trous.inspect(model, (1, 3, 8, 8)))
+
+
 def test_the_report_as_data_and_as_text() -> None:
     inspected = report(Joined(), 1, 2, 32)
     data = json.loads(json.dumps(inspected.to_dict()))
@@ -372,6 +377,12 @@ def test_bad_input_is_one_clear_error(model: Any, size: Any, message: str) -> No
 def test_positions_must_be_inside(position: Any) -> None:
     with pytest.raises(trous.TrousError, match="position must"):
         report(Joined(), 1, 2, 32).interval(position)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_scripted_models_are_refused() -> None:
+    with pytest.raises(trous.TrousError, match="not by TorchScript"):
+        trous.inspect(torch.jit.script(nn.ReLU()), (1, 3, 8, 8))
 
 
 def test_an_unknown_layer_is_named_with_those_there_are() -> None:

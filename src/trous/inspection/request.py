@@ -49,6 +49,8 @@ def inspect(model: Any, input_size: Any = None, *, axes: Sequence[int] | None = 
     if torch is None or not isinstance(model, torch.nn.Module):
         rule = "must be a torch.nn.Module, the path of an ONNX file, or specs"
         raise TrousError("model", rule, type(model).__name__)
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TrousError("model", "must be run by Python to be followed, not by TorchScript", type(model).__name__)
     from trous.inspection.torch_trace import trace
 
     inputs = tensors(torch, model, input_size)

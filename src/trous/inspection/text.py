@@ -59,10 +59,11 @@ def field(layer: Layer) -> str:
 
 def sums(report: Report) -> list[str]:
     output = report.output.on(0)
-    border = report.nominal_macs - report.macs
-    spared = f" ({100 * border / report.nominal_macs:.1f} % of {count(report.nominal_macs)} fall into padding)"
+    border, spared = report.nominal_macs - report.macs, ""
+    if border:
+        spared = f" ({100 * border / report.nominal_macs:.1f} % of {count(report.nominal_macs)} fall into padding)"
     lines = [
-        f"{count(report.parameters)} parameters, {count(report.macs)} multiply-adds{spared if border else ''}",
+        f"{count(report.parameters)} parameters, {count(report.macs)} multiply-adds{spared}",
         f"activations: {size(report.activation_bytes)} in all, {size(report.peak_bytes)} at one time",
     ]
     if output.trails:
