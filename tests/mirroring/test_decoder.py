@@ -425,6 +425,13 @@ class Called(nn.Module):
         return y
 
 
+@pytest.mark.parametrize("size", [9, (9, 9), (1, 2, 9, 9)])
+def test_sizes_are_taken_as_inspect_takes_them(size: Any) -> None:
+    decoder = trous.mirror(nn.Conv2d(2, 4, 3, 2), size)
+    assert decoder(torch.ones(5, 4, 4, 4)).shape == (5, 2, 9, 9)
+    assert decoder(torch.ones(5, 4, 5, 5), input_size=11).shape == (5, 2, 11, 11)
+
+
 @pytest.mark.parametrize(
     ("encoder", "arguments", "message"),
     [
@@ -435,13 +442,8 @@ class Called(nn.Module):
             "encoder must be made of layers that mirror knows",
         ),
         (nn.Conv2d(1, 2, 5, 3), {"input_size": (4, 9)}, "input_size must be what the model accepts"),
-        (
-            nn.Conv2d(1, 2, 5, 3),
-            {"input_size": 9},
-            "in_channels must be given for an encoder without a conv",
-        ),
         (nn.MaxPool2d(2), {"input_size": (9, 9)}, "in_channels must be given"),
-        (nn.Conv2d(1, 2, 5, 3), {"input_size": (9,) * 4}, "input_size must have one entry for each of 1 to 3 axes"),
+        (nn.Conv2d(1, 2, 5, 3), {"input_size": (9,) * 3}, "input_size must have one entry for each axis, or be"),
         (nn.ReLU(), {"input_size": 9, "in_channels": 2}, "encoder must have a convolution"),
         (
             nn.Sequential(nn.Conv2d(1, 4, 3), nn.PixelUnshuffle(2)),
@@ -470,4 +472,4 @@ def test_wrong_codes_and_sizes_are_named() -> None:
     with pytest.raises(TrousError, match=r"input_size must be at least \(7, 7\) for this encoder, got \(6, 53\)"):
         decoder(torch.rand(1, 4, 8, 12), input_size=(6, 53))
     with pytest.raises(TrousError, match="input_size must have one entry for each of 2 axes"):
-        decoder(torch.rand(1, 4, 8, 12), input_size=37)
+        decoder(torch.rand(1, 4, 8, 12), input_size=(37,) * 3)

@@ -40,7 +40,7 @@ class Decoder(nn.Module):
             TrousError: the size is too small for the encoder, or a linear layer fixes another one.
         """
         given = self.input_size if input_size is None else integers("input_size", input_size, 1)
-        size = given if isinstance(given, tuple) else (given,)
+        size = given if isinstance(given, tuple) else (given,) * len(self.input_size)
         if len(size) != len(self.input_size):
             raise TrousError("input_size", f"must have one entry for each of {len(self.input_size)} axes", input_size)
         levels: list[Any] = list(self.levels)
@@ -103,13 +103,9 @@ def decoder(
     output_activation: Make | None,
 ) -> Decoder:
     """The decoder of a torch model; see `trous.mirror`."""
-    given = integers("input_size", input_size, 1)
-    size = given if isinstance(given, tuple) else (given,)
-    if len(size) > 3:
-        raise TrousError("input_size", "must have one entry for each of 1 to 3 axes, without batch and channels", size)
+    size, channels = _sizes(encoder, input_size, in_channels)
     like = next((p for p in encoder.parameters() if p.is_floating_point()), torch.empty(0))
     factory: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
-    channels = _in_channels(encoder, len(size)) if in_channels is None else integer("in_channels", in_channels, 1)
     graph = trace(encoder, [torch.zeros(1, channels, *size, **factory)], [range(2, 2 + len(size))])
     path = steps(graph, dict(encoder.named_modules()), len(size))
     code = graph.outputs[0].shape[1:]
@@ -169,10 +165,18 @@ def _finish(levels: list[Any], activation: Make | None, norm: Make | None, facto
         level.finish = nn.Sequential(*follows)
 
 
-def _in_channels(encoder: nn.Module, ndim: int) -> int:
-    """Channels that the first convolution takes, in the order in which layers were defined."""
-    for module in encoder.modules():
-        if isinstance(module, nn.modules.conv._ConvNd) and len(module.kernel_size) == ndim:
-            return module.in_channels
-    rule = f"must be given for an encoder without a convolution layer of {ndim} axes, the axes of input_size"
-    raise TrousError("in_channels", rule, None)
+def _sizes(encoder: nn.Module, input_size: Ints, in_channels: int | None) -> tuple[Size, int]:
+    """Size and channels of the input; what is not said is as the first convolution that was defined has it."""
+    given = integers("input_size", input_size, 1)
+    size = given if isinstance(given, tuple) else (given,)
+    first = next((module for module in encoder.modules() if isinstance(module, nn.modules.conv._ConvNd)), None)
+    if first is not None:
+        rank = len(first.kernel_size)
+        size = size * rank if len(size) == 1 else size
+        if len(size) == rank + 2:
+            size, in_channels = size[2:], size[1] if in_channels is None else in_channels
+    if len(size) > 3 or (first is not None and len(size) != rank):
+        raise TrousError("input_size", "must have one entry for each axis, or be (batch, channels, *size)", input_size)
+    if first is None and in_channels is None:
+        raise TrousError("in_channels", "must be given for an encoder without a convolution layer", None)
+    return size, first.in_channels if in_channels is None else integer("in_channels", in_channels, 1)  # type: ignore[union-attr]

@@ -30,7 +30,8 @@ def mirror(
     Args:
         encoder: a `Conv` or `ConvTranspose` or a sequence of these, in the order they run; or a torch module that takes
             one tensor `(batch, channels, *size)` and returns one (of several the first is the code).
-        input_size: the encoder's input size, one integer for each axis, or an integer for one axis.
+        input_size: the encoder's input size, one integer for each axis, or an integer for one axis. For a torch module
+            with a convolution layer also one integer for all of its axes, or `(batch, channels, *size)`.
         in_channels: of a torch module; by default those of its first convolution layer.
         activation: called without arguments for the module behind each convolution and linear layer of the decoder but
             the last of them. By default a torch.nn.ReLU; None for none.
