@@ -137,44 +137,45 @@ PROBLEMS = [Problem.parse(text) for _, text in CASES]
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 @pytest.mark.parametrize(("family", "text"), CASES, ids=lambda part: part)
 def test_forward_equals_torch_on_integers(family: str, text: str, instruction_set: str) -> None:
-    """Bare, and finished in the same pass."""
     problem = Problem.parse(text)
     op, given = operation(problem), integers(problem)
-    expected = torch_results(problem, given).y  # of integers, whose sums are exact in float32 too
-    # The residual turns the sign of every other sum.
-    residual = torch.where(torch.arange(expected.numel()).reshape(expected.shape) % 2 == 0, -2 * expected, 0)
-    residual = torch.empty_strided(expected.shape, given.dy.stride()).copy_(residual)
-    finished = torch.nn.functional.leaky_relu(expected + residual, 0.5)
-    epilogue = Epilogue("leaky_relu", slope=0.5, residual=True)
+    y = torch.full_like(given.dy, torch.nan)
     with target.use(instruction_set), threads(2):
         kernel = forward_pass.kernel_for(op, Strides.of(given.x, given.w, given.dy), "float32")
-        assert kernel.startswith(family)
-        y = torch.full_like(given.dy, torch.nan)
         cpu.forward(op, given.x, given.w, given.bias, y)
-        assert_identical(y, expected, f"{text} on {instruction_set}", zeros=True)
-        y = torch.full_like(given.dy, torch.nan)
-        cpu.forward(op, given.x, given.w, given.bias, y, epilogue, residual)
-        assert_identical(y, finished, f"{text} on {instruction_set}, finished", zeros=True)
+    assert kernel.startswith(family)
+    assert_identical(y, torch_results(problem, given).y, f"{text} on {instruction_set}", zeros=True)
 
 
-def assert_gradients_equal_torch(problem: Problem, instruction_set: str) -> None:
-    op, given = operation(problem), integers(problem)
-    with target.use(instruction_set), threads(2):
-        got = run(cpu, op, given)
-    assert_all_identical(got, torch_results(problem, given), op, f"{problem} on {instruction_set}")
-
-
-@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(PROBLEMS, ("dx", "dw")))
-def test_gradients_equal_torch_on_integers(problem: Problem, instruction_sets: Sequence[str]) -> None:
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(PROBLEMS))
+def test_all_results_equal_torch_on_integers(problem: Problem, instruction_sets: Sequence[str]) -> None:
     for instruction_set in instruction_sets:
-        assert_gradients_equal_torch(problem, instruction_set)
+        assert_all_equal_torch(problem, instruction_set)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)
-def test_gradients_equal_torch_on_every_instruction_set(problem: Problem, instruction_set: str) -> None:
-    assert_gradients_equal_torch(problem, instruction_set)
+def test_all_results_equal_torch_on_every_instruction_set(problem: Problem, instruction_set: str) -> None:
+    assert_all_equal_torch(problem, instruction_set)
+
+
+def assert_all_equal_torch(problem: Problem, instruction_set: str) -> None:
+    """Forward, both gradients, and the forward pass finished in one."""
+    op, given = operation(problem), integers(problem)
+    expected = torch_results(problem, given)  # of integers, whose sums are exact in float32 too
+    with target.use(instruction_set), threads(2):
+        got = run(cpu, op, given)
+    assert_all_identical(got, expected, op, f"{problem} on {instruction_set}")
+    # The residual turns the sign of every other sum.
+    residual = torch.where(torch.arange(got.y.numel()).reshape(got.y.shape) % 2 == 0, -2 * got.y, 0).to(got.y)
+    residual = torch.empty_strided(got.y.shape, got.y.stride()).copy_(residual)
+    finished = torch.nn.functional.leaky_relu(expected.y + residual, 0.5)
+    epilogue = Epilogue("leaky_relu", slope=0.5, residual=True)
+    with target.use(instruction_set), threads(2):
+        y = torch.empty_strided(got.y.shape, got.y.stride()).fill_(torch.nan)
+        cpu.forward(op, given.x, given.w, given.bias, y, epilogue, residual)
+    assert_identical(y, finished, f"{problem} on {instruction_set}, finished", zeros=True)
 
 
 def test_the_cases_reach_what_they_name() -> None:
