@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -30,6 +32,21 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if folder is not None:
         del os.environ["TROUS_CACHE"]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What collecting leaves, torch's modules and thousands of tests, stays to the end of the run.
+
+    So the garbage collector need not look at it, as it would for every few kernels that are generated.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture

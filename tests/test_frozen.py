@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from trous.backends.cpu import target
 from trous.backends.cpu.run import threads
 from trous.frozen import ORDERS
 from trous.problem import Problem
+from turns import taking_turns
 
 #: What panels depend on: which weights are adjacent, phases in the place of channels, chunks, groups, blocks.
 PROBLEMS = (
@@ -46,23 +48,38 @@ def options(problem: Problem) -> dict:
     return {name: getattr(problem.spec, name) for name in names if hasattr(problem.spec, name)}
 
 
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(map(Problem.parse, PROBLEMS), ("y",)))
+def test_outputs_are_the_same(
+    problem: Problem, instruction_sets: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In checked code too, on torch's and NumPy's arrays, and again from the panels."""
+    assert_outputs_are_the_same(problem, instruction_sets, monkeypatch)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("text", PROBLEMS)
-def test_outputs_are_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On every instruction set and in checked code, on torch's and NumPy's arrays, and again from the panels."""
-    problem = Problem.parse(text)
+def test_outputs_are_the_same_on_every_instruction_set(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_outputs_are_the_same(Problem.parse(text), INSTRUCTION_SETS, monkeypatch)
+
+
+def assert_outputs_are_the_same(
+    problem: Problem, instruction_sets: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     given, function = integers(problem), getattr(trous, problem.kind)
-    for instruction_set in INSTRUCTION_SETS:
+    for instruction_set in instruction_sets:
         with target.use(instruction_set), threads(2):
             expected = function(given.x, given.w, given.bias, activation="relu", **options(problem))
             frozen = trous.freeze(given.w)
             for check in ("", "1", ""):
                 monkeypatch.setenv("TROUS_CHECK", check)
                 got = function(given.x, frozen, given.bias, activation="relu", **options(problem))
-                assert_identical(got, expected, (text, instruction_set, check), zeros=True, empty=not expected.numel())
+                assert_identical(
+                    got, expected, (problem, instruction_set, check), zeros=True, empty=not expected.numel()
+                )
             if problem.dtype != "bfloat16":
                 x, w, bias = (None if a is None else a.numpy() for a in given[:3])
                 got = function(x, trous.freeze(w), bias, activation="relu", **options(problem))
-                assert_identical(torch.from_numpy(got), expected, text, zeros=True, empty=not expected.numel())
+                assert_identical(torch.from_numpy(got), expected, problem, zeros=True, empty=not expected.numel())
 
 
 def panels(w: trous.frozen.Frozen) -> list[np.ndarray]:

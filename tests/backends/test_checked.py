@@ -8,15 +8,15 @@ from problems import HAND_PICKED, INSTRUCTION_SETS, assert_all_identical, defini
 from trous.backends import cpu
 from trous.backends.cpu import target
 from trous.problem import Problem, random_problems
+from turns import slow_unless_new
 
 PROBLEMS = (
-    *HAND_PICKED,
-    *random_problems(77, 200, dtypes=("float32", "float64")),
-    *random_problems(79, 60, dtypes=("bfloat16", "float16")),
+    *slow_unless_new((*HAND_PICKED, *random_problems(77, 200, dtypes=("float32", "float64"))), first=100),
+    *slow_unless_new(random_problems(79, 60, dtypes=("bfloat16", "float16")), first=15),
 )
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+@pytest.mark.parametrize("problem", PROBLEMS)
 def test_no_access_outside_an_array(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TROUS_CHECK", "1")
     op, given = operation(problem), integers(problem)

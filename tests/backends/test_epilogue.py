@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from trous.backends import BACKENDS, cpu, loops, name_of, tensors
 from trous.backends.cpu import target
 from trous.backends.epilogue import Epilogue, finish
 from trous.problem import Problem, random_problems
+from turns import taking_turns
 
 #: Slopes are powers of two, so that products of integers with them are exact.
 EXACT = (
@@ -48,10 +50,21 @@ def run(backend: ModuleType, problem: Problem, arrays: tuple, epilogue: Epilogue
     return y
 
 
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
-def test_bit_for_bit(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`loops` is torch's activation of the convolution, and every back-end on every instruction set is `loops`."""
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(PROBLEMS, ("y",), first=30))
+def test_bit_for_bit(problem: Problem, instruction_sets: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`loops` is torch's activation of the convolution, and every back-end is `loops`."""
     monkeypatch.setenv("TROUS_CHECK", "1")
+    assert_bit_for_bit(problem, instruction_sets)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+def test_bit_for_bit_on_every_instruction_set(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TROUS_CHECK", "1")
+    assert_bit_for_bit(problem, INSTRUCTION_SETS)
+
+
+def assert_bit_for_bit(problem: Problem, instruction_sets: Sequence[str]) -> None:
     arrays = signed(problem)
     plain, empty = run(loops, problem, arrays, Epilogue()), 0 in operation(problem).output_shape
     for epilogue in EXACT:
@@ -59,7 +72,7 @@ def test_bit_for_bit(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
         if problem.dtype in ("float32", "float64"):  # the others would round twice
             total = plain + arrays[3] if epilogue.residual else plain
             assert_identical(expected, activated(total, epilogue), f"{problem} {epilogue}", zeros=True, empty=empty)
-        for instruction_set in INSTRUCTION_SETS:
+        for instruction_set in instruction_sets:
             with target.use(instruction_set):
                 got = run(cpu, problem, arrays, epilogue)
             assert_identical(got, expected, f"{problem} {epilogue} {instruction_set}", zeros=True, empty=empty)

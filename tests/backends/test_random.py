@@ -5,7 +5,7 @@ A failing test is named by its problem, `conv,c3-4,x9,k3,...`, which is all that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,14 +34,17 @@ from trous.backends.cpu.openmp import Team
 from trous.backends.cpu.pool import Pool
 from trous.backends.cpu.run import threads
 from trous.problem import Problem, random_problems
+from turns import bring_new, taking_turns, turn
 
 SEED, COUNT = 2026, 3000
 ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")))
 
-
-def numbered(problems: Iterable[Problem]) -> list[Any]:
-    """Problems and their numbers; from the three hundredth on they are slow, since each compiles code of its own."""
-    return [pytest.param(n, p, marks=[pytest.mark.slow] * (n >= 300)) for n, p in enumerate(problems)]
+FAST = bring_new(((problem, turn(number)) for number, problem in enumerate(ALL[:600])), first=200)
+#: Problems and their numbers. Most are slow, since each compiles code of its own, which the tests of a number share.
+NUMBERED = [
+    pytest.param(number, problem, marks=[pytest.mark.slow] * (number not in FAST)) for number, problem in enumerate(ALL)
+]
+NOT_EMPTY = [entry for entry in NUMBERED if entry.values[1].batch and min(entry.values[1].size)]
 
 
 @pytest.fixture(autouse=True)
@@ -77,12 +80,12 @@ def test_two_threads_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared and all(size >= 2 and count == 2 for size, count in shared)
 
 
-@pytest.mark.parametrize(("number", "problem"), numbered(ALL), ids=str)
+@pytest.mark.parametrize(("number", "problem"), NUMBERED, ids=str)
 def test_back_ends_equal_the_definition(number: int, problem: Problem) -> None:
     """Bit for bit, forward and both gradients, on one thread and two; the instruction sets take turns."""
     op, given = operation(problem), integers(problem)
     expected = definition(op, given)
-    assert_cpu_identical(op, given, expected, INSTRUCTION_SETS[number % len(INSTRUCTION_SETS)], problem)
+    assert_cpu_identical(op, given, expected, turn(number), problem)
     assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
     in_numpy = run(tensors, op, given.map(lambda array: array.numpy()))
     assert_all_identical(in_numpy, expected.map(lambda array: array.numpy()), op, f"{problem} on tensors, NumPy")
@@ -109,7 +112,7 @@ def test_frozen_weights_equal_the_definition(problem: Problem) -> None:
         assert_identical(y, expected.y, problem, zeros=True, empty=not y.numel())
 
 
-@pytest.mark.parametrize(("number", "problem"), numbered(p for p in ALL if p.batch and min(p.size)), ids=str)
+@pytest.mark.parametrize(("number", "problem"), NOT_EMPTY, ids=str)
 def test_back_ends_agree_with_torch(number: int, problem: Problem) -> None:
     """In float64 on real data. torch's own convolutions are a reference not written here; they refuse empty input.
 
@@ -118,7 +121,7 @@ def test_back_ends_agree_with_torch(number: int, problem: Problem) -> None:
     wide = replace(problem, dtype="float64")
     op, given = operation(wide), real(wide)
     expected = torch_results(wide, given)
-    with target.use(INSTRUCTION_SETS[number % len(INSTRUCTION_SETS)]):
+    with target.use(turn(number)):
         for backend in BACKENDS if wide == problem else (tensors, loops):
             assert_all_close(run(backend, op, given), expected, op, f"{wide} on {name_of(backend)}")
 
@@ -126,14 +129,24 @@ def test_back_ends_agree_with_torch(number: int, problem: Problem) -> None:
 SIXTEEN_BITS = tuple(random_problems(SEED, 150, dtypes=("bfloat16", "float16")))
 
 
-@pytest.mark.parametrize("problem", SIXTEEN_BITS, ids=str)
-def test_sixteen_bits_are_rounded_once(problem: Problem) -> None:
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(SIXTEEN_BITS, first=40))
+def test_sixteen_bits_are_rounded_once(problem: Problem, instruction_sets: Sequence[str]) -> None:
     """Sums in float32 are exact, so that one rounding at the end gives the same bits everywhere."""
+    assert_rounded_once(problem, instruction_sets)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", SIXTEEN_BITS, ids=str)
+def test_sixteen_bits_are_rounded_once_on_every_instruction_set(problem: Problem) -> None:
+    assert_rounded_once(problem, INSTRUCTION_SETS)
+
+
+def assert_rounded_once(problem: Problem, instruction_sets: Sequence[str]) -> None:
     op, given = operation(problem), integers(problem)
     expected = definition(op, given)
     wide = definition(op, given.map(lambda array: array.float()))
     rounded = wide.map(lambda array: array.to(given.x.dtype))
     assert_all_identical(expected, rounded, op, f"{problem} on loops")
     assert_all_identical(run(tensors, op, given), expected, op, f"{problem} on tensors")
-    for instruction_set in INSTRUCTION_SETS:
+    for instruction_set in instruction_sets:
         assert_cpu_identical(op, given, expected, instruction_set, problem)

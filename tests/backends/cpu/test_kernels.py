@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from trous.backends.cpu.run import threads
 from trous.backends.cpu.tables import Strides
 from trous.backends.epilogue import NOTHING, Epilogue
 from trous.problem import Problem
+from turns import taking_turns
 
 #: Problems by the family that their forward pass takes on the widest instruction set, channels-first and last.
 FAMILIES = {
@@ -127,19 +130,43 @@ def _no_work_is_too_small_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trous.backends.cpu.run.SMALL", 0)
 
 
+CASES = [(family, text) for family, texts in FAMILIES.items() for text in texts]
+PROBLEMS = [Problem.parse(text) for _, text in CASES]
+
+
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
-@pytest.mark.parametrize(
-    ("family", "text"), [(family, text) for family, texts in FAMILIES.items() for text in texts], ids=lambda part: part
-)
-def test_equals_torch_on_integers(family: str, text: str, instruction_set: str) -> None:
+@pytest.mark.parametrize(("family", "text"), CASES, ids=lambda part: part)
+def test_forward_equals_torch_on_integers(family: str, text: str, instruction_set: str) -> None:
     problem = Problem.parse(text)
     op, given = operation(problem), integers(problem)
+    y = torch.full_like(given.dy, torch.nan)
     with target.use(instruction_set), threads(2):
         kernel = forward_pass.kernel_for(op, Strides.of(given.x, given.w, given.dy), "float32")
-        got = run(cpu, op, given)
+        cpu.forward(op, given.x, given.w, given.bias, y)
     assert kernel.startswith(family)
-    expected = torch_results(problem, given.map(lambda a: a.double())).map(lambda a: a.float())
-    assert_all_identical(got, expected, op, f"{text} on {instruction_set}")
+    assert_identical(y, torch_results(problem, given).y, f"{text} on {instruction_set}", zeros=True)
+
+
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(PROBLEMS))
+def test_all_results_equal_torch_on_integers(problem: Problem, instruction_sets: Sequence[str]) -> None:
+    for instruction_set in instruction_sets:
+        assert_all_equal_torch(problem, instruction_set)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+def test_all_results_equal_torch_on_every_instruction_set(problem: Problem, instruction_set: str) -> None:
+    assert_all_equal_torch(problem, instruction_set)
+
+
+def assert_all_equal_torch(problem: Problem, instruction_set: str) -> None:
+    """Forward, both gradients, and the forward pass finished in one."""
+    op, given = operation(problem), integers(problem)
+    expected = torch_results(problem, given)  # of integers, whose sums are exact in float32 too
+    with target.use(instruction_set), threads(2):
+        got = run(cpu, op, given)
+    assert_all_identical(got, expected, op, f"{problem} on {instruction_set}")
     # The residual turns the sign of every other sum.
     residual = torch.where(torch.arange(got.y.numel()).reshape(got.y.shape) % 2 == 0, -2 * got.y, 0).to(got.y)
     residual = torch.empty_strided(got.y.shape, got.y.stride()).copy_(residual)
@@ -148,7 +175,7 @@ def test_equals_torch_on_integers(family: str, text: str, instruction_set: str) 
     with target.use(instruction_set), threads(2):
         y = torch.empty_strided(got.y.shape, got.y.stride()).fill_(torch.nan)
         cpu.forward(op, given.x, given.w, given.bias, y, epilogue, residual)
-    assert_identical(y, finished, f"{text} on {instruction_set}, finished", zeros=True)
+    assert_identical(y, finished, f"{problem} on {instruction_set}, finished", zeros=True)
 
 
 def test_the_cases_reach_what_they_name() -> None:
