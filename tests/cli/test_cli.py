@@ -72,6 +72,16 @@ def test_plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     assert str(trous.ConvTranspose(3, stride=2).plan()) in printed
 
 
+def test_plan_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "conv_transpose,c2-3,x8,k3,s2,p1", "--json", monkeypatch=monkeypatch) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["input_shape"], data["output_shape"]) == ([1, 2, 8], [1, 3, 15])
+    (axis,) = data["axes"]
+    assert (axis["up"], axis["down"], axis["output_size"]) == (2, 1, 15)
+    assert axis["taps"][0] == {"phase": 0, "kernel": 1, "offset": 0, "steps": [0, 8]}
+    assert data["multiplications"] == 6 * sum(tap["steps"][1] - tap["steps"][0] for tap in axis["taps"])
+
+
 def test_explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     text = "conv_transpose,c20-30,x8x40,k3x3,s2"
     for option, last in (([], False), (["--channels-last"], True)):
