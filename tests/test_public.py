@@ -95,8 +95,13 @@ def test_help_works_where_torch_is_missing() -> None:
     assert "conv_transpose" in python(WITHOUT_TORCH + "import pydoc; print(pydoc.render_doc(trous))")
 
 
+#: What `import numpy` takes on the machine that the limit of 0.2 s is meant for.
+NUMPY_SECONDS = 0.13
+
+
 def test_import_time(tmp_path: Path) -> None:
-    """Below 0.2 s, the interpreter's own start taken off; the median of several fresh processes.
+    """Below 0.2 s, the interpreter's own start taken off, where NumPy's part of it takes 0.13 s; in proportion where a
+    machine is slower, as shared ones are at times. Medians of several fresh processes that take turns.
 
     Processor time, user and system, all threads: what passes on a machine that has nothing else to do, without what
     other programs take meanwhile. The processes find bytecode, as in an installed package.
@@ -110,5 +115,6 @@ def test_import_time(tmp_path: Path) -> None:
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     python("import trous", **bytecode)
-    differences = [seconds("import trous") - seconds("pass") for _ in range(9)]
-    assert statistics.median(differences) < 0.2, differences
+    rounds = [[seconds(code) for code in ("pass", "import numpy", "import trous")] for _ in range(9)]
+    start, numpy, own = (statistics.median(times) for times in zip(*rounds, strict=True))
+    assert own - start < 0.2 * max(1, (numpy - start) / NUMPY_SECONDS), rounds
