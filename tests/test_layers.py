@@ -27,6 +27,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("mirroring",),
     ("drawing",),
     ("bench",),
+    ("apps",),
     ("demo",),
     ("cli",),
     ("__main__",),
