@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import trous
 from trous.bench.networks import fsrcnn, gtcrn, hifigan, meshnet, unet
 from trous.inspection import onnx_trace, torch_trace
 from trous.inspection.graph import Graph
@@ -45,6 +46,15 @@ def both(model: nn.Module, shape: tuple[int, ...], dims: list[int] | None = None
     assert first == second
     assert not any(node.warnings for node in found.nodes)
     return expected, found
+
+
+def test_lines_have_their_parameters() -> None:
+    """As the torch model's, layer by layer; what only moves elements has no line."""
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.PReLU(4), nn.Flatten(2), nn.Conv1d(4, 2, 3)).eval()
+    shape = (1, 1, 8, 9)
+    found = trous.inspect(exported(model, torch.zeros(shape)), shape)
+    assert [layer.parameters for layer in found] == [40, 4, 26]
+    assert sum(layer.parameters for layer in found) == found.parameters == trous.inspect(model, shape).parameters
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {

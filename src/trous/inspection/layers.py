@@ -142,7 +142,7 @@ def layers(graph: Graph) -> list[Layer]:
     for _, group in groupby(graph.nodes, key=lambda node: node.call):
         nodes = list(group)
         last = nodes[-1]
-        if len(nodes) == 1 and not last.module and not _notable(last):
+        if len(nodes) == 1 and not (last.module or last.layer in unclaimed or _notable(last)):
             continue
         warnings = [text for node in nodes for text in findings.of_node(node)]
         if any(value is last.outputs[0] for value in graph.outputs):
@@ -153,7 +153,7 @@ def layers(graph: Graph) -> list[Layer]:
                 last.kind,
                 graph.axes,
                 last.outputs[0],
-                unclaimed.pop(last.layer, 0) if last.module else 0,
+                unclaimed.pop(last.layer, 0),
                 sum(node.multiplications for node in nodes),
                 sum(node.nominal for node in nodes),
                 sum(value.bytes for node in nodes if not node.view for value in node.outputs),

@@ -30,6 +30,19 @@ _LARGEST_SHAPE = 1 << 10
 #: Outputs that share the memory of their input.
 _VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 
+#: What only puts elements in other places.
+_MOVES = _VIEWS | {
+    "Expand",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "ReverseSequence",
+    "Slice",
+    "Split",
+    "Tile",
+    "Transpose",
+}
+
 #: Inputs that hold constants, but none that were trained: scales of quantisation, statistics, factors of a size.
 _UNTRAINED = {
     "BatchNormalization": (3, 4),
@@ -303,6 +316,7 @@ class Tracer:
         made = Node(layer, node.op_type, number, tuple(call.values), outputs, products, products)
         made.spec, made.bound, made.channels, made.warnings = call.spec, call.bound, call.channels, call.warnings
         made.view = node.op_type in _VIEWS
+        made.moves = node.op_type in _MOVES
         if call.cost is not None:
             made.multiplications, made.nominal = call.cost.multiplications, call.cost.nominal
         if call.weight is not None:
