@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import gcd, prod
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -74,8 +74,8 @@ class Trail:
     def followed(self, plan: AxisPlan) -> Trail:
         """The trail with its field behind a layer; without one where its pattern would hardly ever come back."""
         assert self.field is not None
-        period = plan.up * self.field.period // gcd(self.field.period, plan.down)
-        return replace(self, field=self.field.through(plan)) if period <= LONGEST_PERIOD else self.lost()
+        lasting = self.field.period_through(plan) <= LONGEST_PERIOD
+        return replace(self, field=self.field.through(plan)) if lasting else self.lost()
 
     def settled(self) -> Trail:
         """The trail with scattered positions taken together along that dimension where they lie closest, if any."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from trous.errors import TrousError
 from trous.plan.padding import mirrored_padding
-from trous.plan.retrace import returning_border, returning_padding, smallest_input
+from trous.plan.retrace import most_returning, returning_border, returning_padding, smallest_input
 from trous.spec import LARGEST_SIZE, Conv, ConvTranspose, Ints, Spec, integers
 
 
@@ -62,10 +62,10 @@ def _returning_padding(spec: ConvTranspose, axes: range) -> Any:
     pairs = []
     for axis in axes:
         stride = spec.axis_arguments(axis)["stride"]
-        pair = returning_border(stride, *spec.axis_padding(axis))
+        before, after, output_padding = spec.axis_padding(axis)
+        pair = returning_border(stride, before, after, output_padding)
         if pair is None:
-            most = sum(spec.axis_padding(axis)[:2]) + stride - 1
-            rule = f"must be at most {most} for a convolution to return from it"
+            rule = f"must be at most {most_returning(stride, before, after)} for a convolution to return from it"
             raise TrousError("output_padding", rule, spec.output_padding)
         pairs.append(pair)
     return _compact(pairs)

@@ -109,6 +109,10 @@ class Field:
         steps, phase = divmod(position, self.period)
         return self.phases[phase].moved(self.advance * steps)
 
+    def period_through(self, axis: AxisPlan) -> int:
+        """After how many positions behind a layer the pattern is back for certain; `through` may find less."""
+        return axis.up * self.period // gcd(self.period, axis.down)
+
     def through(self, axis: AxisPlan) -> Field:
         """The field behind a layer that reads this one: the union of what its taps read.
 

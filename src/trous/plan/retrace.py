@@ -52,11 +52,16 @@ def returning_border(stride: int, before: int, after: int, output_padding: int) 
     `before + after`, is among them unless output_padding is s or more, which only a dilation above the stride allows;
     then the nearest is taken, behind first.
     """
-    surplus = max(0, output_padding - stride + 1)
-    if surplus > before + after:
+    if output_padding > most_returning(stride, before, after):
         return None
+    surplus = max(0, output_padding - stride + 1)
     behind = min(surplus, after)
     return before - (surplus - behind), after - behind
+
+
+def most_returning(stride: int, before: int, after: int) -> int:
+    """The largest output padding of a transposed layer with these numbers from which a convolution returns."""
+    return before + after + stride - 1
 
 
 def dense_window(kernel: int, stride: int, before: int, after: int, dilation: int) -> tuple[int, int, int, int]:

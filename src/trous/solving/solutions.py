@@ -31,7 +31,7 @@ class Solutions(Sequence[Spec]):
     """
 
     def __init__(self, sizes: tuple[Wanted, ...], named: bool, kinds: tuple[str, ...], bounds: Bounds):
-        self._sizes, self._named, self._names, self._bounds = sizes, named, kinds, bounds
+        self._sizes, self._named, self._names = sizes, named, kinds
         alike = {
             (kind, size.ends): AxisSolutions(kind == "transposed", size.ends, bounds.of(size.ratio))
             for kind in kinds
