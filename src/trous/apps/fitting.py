@@ -1,0 +1,73 @@
+"""Training by Lightning: what is the same whatever the network.
+
+Checkpoints, logs and a copy of what was asked for lie in one folder, from which a run goes on where it was stopped.
+The weights that count are the running average of those at every step, which a fluctuating last step does not move.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trous.errors import TrousError
+
+#: How much of the average every step keeps.
+AVERAGE = 0.999
+#: Of a run's folder.
+CHECKPOINTS, LOGS = "checkpoints", "logs"
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Where a network is trained, in Lightning's own words (`lightning.Trainer`)."""
+
+    accelerator: str = "auto"
+    devices: str | int = "auto"
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+
+
+def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines | None = None, seed: int = 0) -> Any:
+    """Train `module` (a LightningModule) on `data` (a LightningDataModule) until `epochs` have been, and return it with
+    the averaged weights.
+
+    A folder that holds a checkpoint is gone on with. Checkpoints are written at the end of every epoch, logs as CSV and
+    for TensorBoard. Raises TrousError where Lightning refuses what `machines` says.
+    """
+    import lightning
+    from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    machines = machines or Machines()
+    lightning.seed_everything(seed, verbose=False)
+    checkpoint = folder / CHECKPOINTS / "last.ckpt"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning|torch")  # advice on workers and logging
+        try:
+            trainer = lightning.Trainer(
+                accelerator=machines.accelerator,
+                devices=machines.devices,
+                num_nodes=machines.nodes,
+                strategy=machines.strategy,
+                precision=machines.precision,  # type: ignore[arg-type]  # a word that Lightning checks
+                max_epochs=epochs,
+                callbacks=[
+                    ModelCheckpoint(folder / CHECKPOINTS, save_last=True, save_top_k=0, every_n_epochs=1),
+                    EMAWeightAveraging(decay=AVERAGE),
+                    *_progress(),
+                ],
+                logger=[CSVLogger(folder, LOGS), TensorBoardLogger(folder, LOGS)],
+                enable_model_summary=False,
+                enable_progress_bar=sys.stderr.isatty(),
+                reload_dataloaders_every_n_epochs=1,
+            )
+        except (ValueError, RuntimeError, ImportError) as error:
+            raise TrousError("machines", f"must be what Lightning can use ({error})", machines) from None
+        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return module
