@@ -58,11 +58,11 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
                 callbacks=[
                     ModelCheckpoint(folder / CHECKPOINTS, save_last=True, save_top_k=0, every_n_epochs=1),
                     EMAWeightAveraging(decay=AVERAGE),
-                    *_progress(),
+                    _progress(epochs),
                 ],
                 logger=[CSVLogger(folder, LOGS), TensorBoardLogger(folder, LOGS)],
                 enable_model_summary=False,
-                enable_progress_bar=sys.stderr.isatty(),
+                enable_progress_bar=sys.stdout.isatty(),
                 reload_dataloaders_every_n_epochs=1,
             )
         except (ValueError, RuntimeError, ImportError) as error:
@@ -71,3 +71,19 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
     if trainer.interrupted:
         raise KeyboardInterrupt
     return module
+
+
+def _progress(epochs: int) -> Any:
+    """A bar on a terminal; elsewhere a line at the end of every epoch."""
+    from lightning.pytorch.callbacks import Callback, RichProgressBar
+
+    if sys.stdout.isatty():
+        return RichProgressBar()
+
+    class Lines(Callback):
+        def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            if trainer.is_global_zero:
+                measured = ", ".join(f"{name} {float(value):.5g}" for name, value in trainer.callback_metrics.items())
+                print(f"epoch {trainer.current_epoch + 1} of {epochs}: {measured}", flush=True)
+
+    return Lines()
