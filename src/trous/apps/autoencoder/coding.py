@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from trous.apps.autoencoder.batches import as_tensor
 from trous.apps.autoencoder.files import Codes, Model, check_codes
+from trous.apps.autoencoder.grid import cells
 from trous.apps.autoencoder.images import Pictures
 from trous.errors import TrousError
 
@@ -64,6 +66,16 @@ def errors(model: Model, pictures: Pictures, track: Track = untracked) -> np.nda
     for indices, images, again in reconstructions(model, pictures, track):
         found[indices] = (again - images).double().square().mean(dim=(1, 2, 3)).numpy()
     return found
+
+
+def side_by_side(model: Model, pictures: Pictures, track: Track = untracked) -> np.ndarray:
+    """One picture `(3, height, width)` of uint8 with every original, its reconstruction, and the error."""
+    rows: list[Any] = [None] * len(pictures)
+    for indices, images, again in reconstructions(model, pictures, track):
+        error = (again - images).double().square().mean(dim=(1, 2, 3))
+        for index, *pair, mse in zip(indices, eight_bit(images), eight_bit(again), error.tolist(), strict=True):
+            rows[index] = (f"{mse:.4f}  {Path(pictures.names[index]).name}", pair)
+    return cells(rows, ("original", "reconstruction"))
 
 
 def eight_bit(images: Tensor) -> np.ndarray:

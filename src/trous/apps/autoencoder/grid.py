@@ -15,7 +15,7 @@ WIDEST = 1400
 _PAPER, _INK = (255, 255, 255), (60, 60, 60)
 
 
-def side_by_side(rows: Sequence[tuple[str, Sequence[np.ndarray]]], headings: Sequence[str]) -> Any:
+def cells(rows: Sequence[tuple[str, Sequence[np.ndarray]]], headings: Sequence[str]) -> np.ndarray:
     """A picture of cells, each with a line of text below and images beside each other.
 
     Args:
@@ -23,21 +23,21 @@ def side_by_side(rows: Sequence[tuple[str, Sequence[np.ndarray]]], headings: Seq
         headings: what the images are, above every column of cells.
 
     Returns:
-        A Pillow image.
+        `(3, height, width)` of uint8.
     """
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(TEXT)
-    cells = [(text, [_shown(image) for image in images]) for text, images in rows]
-    each = max(max(image.width for _, images in cells for image in images), *(_width(font, h) for h in headings))
+    shown = [(text, [_shown(image) for image in images]) for text, images in rows]
+    each = max(max(image.width for _, images in shown for image in images), *(_width(font, h) for h in headings))
     text_room = len(headings) * (each + GAP) - GAP
-    height = max(image.height for _, images in cells for image in images) + TEXT + 2 * GAP
+    height = max(image.height for _, images in shown for image in images) + TEXT + 2 * GAP
     width = len(headings) * (each + GAP) + 2 * GAP
-    columns = max(1, min(len(cells), WIDEST // width, math.ceil(math.sqrt(len(cells) * height / width))))
+    columns = max(1, min(len(shown), WIDEST // width, math.ceil(math.sqrt(len(shown) * height / width))))
     top = TEXT + 2 * GAP
-    page = Image.new("RGB", (columns * width, top + math.ceil(len(cells) / columns) * height), _PAPER)
+    page = Image.new("RGB", (columns * width, top + math.ceil(len(shown) / columns) * height), _PAPER)
     pen = ImageDraw.Draw(page)
-    for number, (text, images) in enumerate(cells):
+    for number, (text, images) in enumerate(shown):
         down, across = divmod(number, columns)
         left, upper = across * width + GAP, top + down * height
         for place, image in enumerate(images):
@@ -45,7 +45,7 @@ def side_by_side(rows: Sequence[tuple[str, Sequence[np.ndarray]]], headings: Seq
             if down == 0:
                 pen.text((left + place * (each + GAP), GAP), headings[place], _INK, font)
         pen.text((left, upper + max(image.height for image in images) + 2), _fitting(font, text, text_room), _INK, font)
-    return page
+    return np.moveaxis(np.asarray(page), -1, 0)
 
 
 def _shown(image: np.ndarray) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import prod, sqrt
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from trous.errors import TrousError
 from trous.mirroring import mirror
-from trous.nn import Conv2d
+from trous.nn import Conv2d, ConvTranspose2d
 from trous.spec import integer, integers
 
 #: Of images with this many pixels a side a decoder is made where none is given; it serves every size.
@@ -25,7 +26,7 @@ class Architecture:
     With a `size` (height and width) the code is `code` values for the whole image: the last convolution's kernel is all
     of the remaining map. Without one, images may have any size and the code is a map with `code` values at each place.
     `channels` are those of an image, 1 (grey) or 3 (RGB). `widths` are the channels of the layers before the code: the
-    first keeps the size and is pooled, each further one halves it.
+    first halves the size and is pooled, the second keeps it, each further one halves it.
 
     Raises TrousError for numbers that cannot be.
     """
@@ -33,7 +34,7 @@ class Architecture:
     channels: int = 1
     code: int = 32
     size: tuple[int, int] | None = None
-    widths: tuple[int, ...] = (16, 32, 64)
+    widths: tuple[int, ...] = (32, 64, 64)
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -63,16 +64,18 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.architecture = architecture = architecture or Architecture()
         size = architecture.size or ANY_SIZE
-        layers: list[nn.Module] = []
-        channels = architecture.channels
-        for depth, width in enumerate(architecture.widths):
+        first, *others = architecture.widths
+        layers: list[nn.Module] = [Conv2d(architecture.channels, first, 4, stride=2, padding=1), nn.GELU(), nn.AvgPool2d(2)]
+        channels = first
+        for depth, width in enumerate(others):
             layers += [Conv2d(channels, width, 3, stride=1 if depth == 0 else 2, padding=1), nn.GELU()]
-            if depth == 0:
-                layers.append(nn.AvgPool2d(2))
             channels = width
         kernel = 1 if architecture.size is None else _map_size(layers, architecture)
         self.encoder = nn.Sequential(*layers, Conv2d(channels, architecture.code, kernel))
         self.decoder = mirror(self.encoder, size, activation=nn.GELU)
+        for module in self.modules():
+            if isinstance(module, (Conv2d, ConvTranspose2d)):
+                _begin(module)
 
     def check(self, size: Sequence[int]) -> None:
         """Raise TrousError for images of a size (height, width) that the network is not for."""
@@ -104,6 +107,17 @@ class Autoencoder(nn.Module):
     def reconstruct(self, images: Tensor) -> Tensor:
         """The reconstruction as a picture: clipped to 0..1, without gradients."""
         return self(images).clamp(0, 1)
+
+
+def _begin(layer: Conv2d | ConvTranspose2d) -> None:
+    """First weights that keep the scale of values through a layer and its activation (He et al. 2015, equation 10).
+
+    An output of a transposed layer sums the taps of its phase, not the kernel, so that torch's own would shrink it.
+    """
+    taps = prod(len(axis.taps) / axis.up for axis in layer._spec().plan(len(layer.kernel_size)).axes)
+    nn.init.normal_(layer.weight, std=sqrt(2 * layer.groups / (layer.in_channels * taps)))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ class Recipe:
     without: int | None = None
     code: int = 32
     whole: bool = False
-    widths: tuple[int, ...] = (16, 32, 64)
+    widths: tuple[int, ...] = (32, 64, 64)
     noise: float = 0.0
     crop: int | None = 64
     epochs: int = 50

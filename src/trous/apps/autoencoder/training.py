@@ -94,7 +94,8 @@ def train(recipe: Recipe, pictures: Pictures, folder: Path, machines: Machines |
     module = Training(architecture, recipe)
     machines = machines or Machines(precision=recipe.precision)
     fit(module, Data(pictures, recipe), folder, epochs=recipe.epochs, machines=machines, seed=recipe.seed)
-    model = Model(recipe.name, module.model.eval(), recipe.to_dict())
+    told = {key: value for key, value in recipe.to_dict().items() if key != "data"}  # a folder of this machine
+    model = Model(recipe.name, module.model.eval(), told)
     save_model(folder / WEIGHTS, model)
     return model
 
