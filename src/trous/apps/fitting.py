@@ -45,6 +45,7 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     machines = machines or Machines()
+    folder.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(seed, verbose=False)
     checkpoint = folder / CHECKPOINTS / f"{LAST}.ckpt"
     table = CSVLogger(folder, LOGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -20,6 +21,8 @@ from trous.nn import Conv2d, ConvTranspose2d
 
 #: Of the weights that `up` starts with: little, beside what `skip` gives.
 _FAINT = 0.1
+#: Pixels to continue an edge by: more than the halo of any network here.
+_AROUND = 16
 
 
 class Upscaler(nn.Module):
@@ -42,12 +45,11 @@ class Upscaler(nn.Module):
         self.body = nn.ModuleList(
             Conv2d(channels, channels, 3, padding="same", activation=ACTIVATION) for _ in range(layers)
         )
-        up, skip = enlarging_spec(kernel, scale), interpolation_spec("bicubic", scale)
-        self.up = ConvTranspose2d(channels, 1, up.kernel, scale, up.padding)
-        self.skip = ConvTranspose2d(1, 1, skip.kernel, scale, skip.padding, bias=False)
+        spec = enlarging_spec(kernel, scale)
+        self.up = ConvTranspose2d(channels, 1, spec.kernel, scale, spec.padding)
+        self.skip = skip_layer(scale)
         with torch.no_grad():
             self.up.weight.mul_(_FAINT)
-            self.skip.weight.copy_(torch.from_numpy(interpolation_kernel("bicubic", scale)))
             for layer in (self.first, *self.body, self.up):
                 layer.bias.zero_()
 
@@ -57,6 +59,15 @@ class Upscaler(nn.Module):
         for layer in self.body:
             hidden = layer(hidden)
         return self.up(hidden + features) + self.skip(x)
+
+
+def skip_layer(scale: int) -> ConvTranspose2d:
+    """Bicubic interpolation of one channel."""
+    spec = interpolation_spec("bicubic", scale)
+    layer = ConvTranspose2d(1, 1, spec.kernel, scale, spec.padding, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(interpolation_kernel("bicubic", scale)))
+    return layer
 
 
 class Wide(nn.Module):
@@ -86,11 +97,21 @@ class Wide(nn.Module):
         return nn.init.xavier_uniform_(wide), nn.init.xavier_uniform_(narrow)
 
 
-def widen(network: Upscaler, width: int) -> Upscaler:
-    """The network with every convolution's weight made of two, for training. Weights begin anew."""
+def widen(network: Any, width: int) -> Any:
+    """The network with the weights of its `first` and `body` made of two, for training. They begin anew."""
     for layer in (network.first, *network.body):
         parametrize.register_parametrization(layer, "weight", Wide(layer.weight, width))
     return network
+
+
+@torch.no_grad()
+def enlarge_by(network: nn.Module, luma: np.ndarray) -> np.ndarray:
+    """Luma `(height, width)` enlarged by a module like `Upscaler`, the edge continued."""
+    around = torch.from_numpy(np.pad(luma.astype(np.float32), _AROUND, mode="edge"))
+    parameter = next(network.parameters())
+    large = network(around.to(parameter)[None, None])[0, 0].float().cpu().numpy()
+    cut = _AROUND * large.shape[0] // around.shape[0]
+    return large[cut:-cut, cut:-cut]
 
 
 def tensors(network: Upscaler) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from trous.apps.fitting import Machines, fit
 from trous.apps.quality import psnr
-from trous.apps.upscale.model import Upscaler, tensors, widen
-from trous.apps.upscale.network import Network, read
+from trous.apps.upscale.model import Upscaler, enlarge_by, tensors, widen
+from trous.apps.upscale.network import Network
 from trous.apps.upscale.patches import Pair, Patches, batch, find, pairs
 from trous.errors import TrousError
 from trous.files import replace_file
@@ -68,13 +69,11 @@ class Recipe:
 
 
 class Training(lightning.LightningModule):
-    """The mean absolute difference, by Adam."""
+    """A network that learns to enlarge: the mean absolute difference, by Adam."""
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, network: torch.nn.Module):
         super().__init__()
-        self.recipe = recipe
-        network = Upscaler(recipe.scale, recipe.channels, recipe.layers, recipe.kernel)
-        self.network = widen(network, recipe.width)
+        self.recipe, self.network = recipe, network
 
     def training_step(self, pair: tuple[Tensor, Tensor], _: int) -> Tensor:
         small, large = pair
@@ -89,8 +88,7 @@ class Training(lightning.LightningModule):
         self.log("psnr", found, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def enlarge(self, small: np.ndarray) -> np.ndarray:
-        """By the network that will run."""
-        return Network(self.recipe.scale, tensors(self.network))(small)
+        return enlarge_by(self.network, small)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.parameters(), self.recipe.rate)
@@ -117,30 +115,34 @@ class Pictures(lightning.LightningDataModule):
         return DataLoader(patches, self.recipe.batch, collate_fn=batch)
 
     def val_dataloader(self) -> Any:
-        return DataLoader(self.held_out, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+        return DataLoader(self.held_out, batch_size=None, collate_fn=Pair._make)  # type: ignore[arg-type]
 
 
-def train(recipe: Recipe, root: Path, folder: Path, machines: Machines, done: Done | None = None) -> Network:
-    """Train as the recipe says, on pictures from `root`, leave `weights.safetensors` in `folder`, and return it.
-
-    `done(n, total)` is called for each picture that has been prepared. A folder that holds a run is gone on with.
-    """
+def prepared(recipe: Recipe, root: Path, done: Done | None = None) -> Pictures:
+    """What the recipe learns from, read from `root`; `done(n, total)` is called after each picture."""
     paths = find(root / name for name in recipe.folders)
     if not 0 < recipe.held_out < len(paths):
         raise TrousError("held_out", f"must be 1 to {len(paths) - 1} of {len(paths)} pictures", recipe.held_out)
     apart = {paths[round((n + 0.5) * len(paths) / recipe.held_out - 0.5)] for n in range(recipe.held_out)}
     ready = count(1)
-    prepare = partial(pairs, scale=recipe.scale, done=lambda: done and done(next(ready), len(paths)))
-    learnt = prepare([path for path in paths if path not in apart], sizes=recipe.sizes)
-    pictures = Pictures(recipe, learnt, prepare(sorted(apart), sizes=(1.0,)))
-    folder.mkdir(parents=True, exist_ok=True)
+    made = partial(pairs, scale=recipe.scale, done=lambda: done and done(next(ready), len(paths)))
+    learnt = made([path for path in paths if path not in apart], sizes=recipe.sizes)
+    return Pictures(recipe, learnt, made(sorted(apart), sizes=(1.0,)))
+
+
+def train(recipe: Recipe, pictures: Pictures, folder: Path, machines: Machines | None = None) -> Network:
+    """Train as the recipe says, leave `weights.safetensors` in `folder`, and return the network.
+
+    A folder that holds a run is gone on with.
+    """
     torch.manual_seed(recipe.seed)
-    module = fit(Training(recipe), pictures, folder, epochs=recipe.epochs, machines=machines, seed=recipe.seed)
-    path = folder / "weights.safetensors"
-    save(module.network, recipe, path)
-    return read(path)
+    network = widen(Upscaler(recipe.scale, recipe.channels, recipe.layers, recipe.kernel), recipe.width)
+    fit(Training(recipe, network), pictures, folder, epochs=recipe.epochs, machines=machines, seed=recipe.seed)
+    save(network, recipe, folder / "weights.safetensors")
+    return Network(recipe.scale, tensors(network))
 
 
+@rank_zero_only
 def save(network: Upscaler, recipe: Recipe, path: Path) -> None:
     """Write what runs, and the recipe with it."""
     import safetensors.numpy
