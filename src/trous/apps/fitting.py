@@ -6,6 +6,8 @@ The weights that count are the running average of those at every step, which a f
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 import warnings
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from trous.errors import TrousError
 #: How much of the average every step keeps.
 AVERAGE = 0.999
 #: Of a run's folder.
-CHECKPOINTS, LOGS = "checkpoints", "logs"
+CHECKPOINTS, LAST, LOGS = "checkpoints", "last", "logs"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,12 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     machines = machines or Machines()
+    folder.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(seed, verbose=False)
-    checkpoint = folder / CHECKPOINTS / "last.ckpt"
+    checkpoint = folder / CHECKPOINTS / f"{LAST}.ckpt"
+    table = CSVLogger(folder, LOGS)
+    curves = TensorBoardLogger(folder, LOGS, table.version)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advice, no list of devices that are absent
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning|torch")  # advice on workers and logging
         try:
@@ -56,20 +62,26 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
                 precision=machines.precision,  # type: ignore[arg-type]  # a word that Lightning checks
                 max_epochs=epochs,
                 callbacks=[
-                    ModelCheckpoint(folder / CHECKPOINTS, save_last=True, save_top_k=0, every_n_epochs=1),
+                    ModelCheckpoint(folder / CHECKPOINTS, LAST, enable_version_counter=False),
                     EMAWeightAveraging(decay=AVERAGE),
                     _progress(epochs),
                 ],
-                logger=[CSVLogger(folder, LOGS), TensorBoardLogger(folder, LOGS)],
+                logger=[table, curves],
                 enable_model_summary=False,
                 enable_progress_bar=sys.stdout.isatty(),
                 reload_dataloaders_every_n_epochs=1,
             )
         except (ValueError, RuntimeError, ImportError) as error:
             raise TrousError("machines", f"must be what Lightning can use ({error})", machines) from None
-        trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint.exists() else None)
+        except SystemExit:  # Lightning's answer to Ctrl-C, after which it heeds no more of them
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            signal.signal(signal.SIGINT, before)
     return module
 
 

@@ -62,6 +62,18 @@ def output_size(transposed: bool, kernel: int, stride: int, dilation: int, paddi
     return stride * size - extent if transposed else (size + extent) // stride
 
 
+def centred_padding(kernel: int, stride: int) -> int | None:
+    """What a transposed convolution crops at either end to give `n*stride` outputs for every `n`, so that its kernel
+    lies evenly around the `stride` outputs in the place of each input; None where that cannot be.
+
+    >>> centred_padding(10, 2), centred_padding(3, 2)
+    (4, None)
+    """
+    found = paddings(True, kernel, stride, 1, ends=((0, 0), (1, stride)))
+    total = found.start
+    return None if not found or total < 0 or total % 2 else total // 2
+
+
 def unevenness(transposed: bool, kernel: int, stride: int, dilation: int) -> int:
     """How unevenly a layer treats positions: 0 not at all, 1 uneven overlap, 2 gaps.
 

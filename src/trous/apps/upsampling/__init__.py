@@ -1,0 +1,1 @@
+"""Ways to enlarge, compared at equal multiplications for an output pixel (docs/upsampling.md)."""
