@@ -20,7 +20,8 @@ DEFAULT = "fashion-32"
 autoencode = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Images = Annotated[
-    list[Path], typer.Argument(help="Pictures, folders of them, MNIST archives.", metavar="IMAGE...", show_default=False)
+    list[Path],
+    typer.Argument(help="Pictures, folders of them, MNIST archives.", metavar="IMAGE...", show_default=False),
 ]
 ModelName = Annotated[
     str, typer.Option("--model", "-m", help="A model that is shipped, weights, or the folder of a run.")
@@ -72,19 +73,22 @@ def encode(
     save_codes(out, codes)
     pixels = sum(loaded.network.architecture.channels * height * width for height, width in codes.sizes)
     values = sum(value.numel() for value in codes.values)
-    typer.echo(f"wrote {out}: {len(pictures):,} pictures, {pixels:,} values as {values:,} (1 for {pixels / values:.1f})")
+    typer.echo(
+        f"wrote {out}: {len(pictures):,} pictures, {pixels:,} values as {values:,} (1 for {pixels / values:.1f})"
+    )
 
 
 @autoencode.command()
 def decode(
-    codes: Annotated[Path, typer.Argument(help="A file that encode has written.", show_default=False)],
+    codes: Annotated[Path, typer.Argument(help="A file that encode has written.", metavar="CODES", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, or for one picture a file.")] = Path("decoded"),
     model: ModelName = DEFAULT,
 ) -> None:
-    """Write the pictures that codes stand for, each in the size that it had.
+    """Write the pictures that codes stand for.
 
-    A name that ends in .png, .jpg, ... is that of one picture; else it is a folder, and pictures are
-    numbered and named like the ones that were encoded.
+    Each comes back in the size that it had, as an image of 8 bits. A name that ends in .png, .jpg, ...
+    is that of one picture; else it is a folder, and pictures are numbered and named like the ones that
+    were encoded.
 
     \b
     Examples:
@@ -109,8 +113,8 @@ def decode(
         raise TrousError("out", f"must be where a folder can be made ({error.strerror})", str(out)) from None
     digits = len(str(len(read.names) - 1))
     for number, (name, image) in enumerate(zip(read.names, images, strict=True)):
-        stem = Path(name).name.replace(":", "-")
-        save_image(out / f"{number:0{digits}}-{Path(stem).stem if ':' not in name else stem}.png", image)
+        stem = "" if ":" in name else f"-{Path(name).stem}"  # pictures of an archive have numbers only
+        save_image(out / f"{number:0{digits}}{stem}.png", image)
     typer.echo(f"wrote {len(read.names):,} pictures into {out}")
 
 
@@ -121,7 +125,9 @@ def show(
     model: ModelName = DEFAULT,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, evenly chosen.")] = 40,
 ) -> None:
-    """Write originals and reconstructions side by side into one picture, with the error of each.
+    """Write originals and reconstructions side by side.
+
+    They come in one picture, with the mean squared error of each.
 
     \b
     Examples:
@@ -142,12 +148,10 @@ def show(
 def score(
     images: Images,
     model: ModelName = DEFAULT,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Print only so many.", show_default=False)
-    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Print only so many.", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the reconstruction error of pictures, the strangest first.
+    """Print reconstruction errors, the strangest first.
 
     The error is the mean squared one, pixels from 0 to 1. What a model was not trained on has a high
     one: compare with the errors of pictures that are known to be as they should.
@@ -179,14 +183,18 @@ def score(
 @autoencode.command()
 def measure(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Models as for --model; all that are shipped without.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="As for --model; all that are shipped without.", metavar="MODEL...", show_default=False),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="The folder of Fashion-MNIST's archives. [default: below TROUS_DATA]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure models on Fashion-MNIST's test set, against principal components with as many values.
+    """Measure models against principal components.
+
+    Both have as many values, and are measured on Fashion-MNIST's test set; so is what noise a model
+    removes that learnt to, and how well its errors tell a class that it was trained without (AUROC).
 
     \b
     Examples:
@@ -203,11 +211,12 @@ def measure(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    numbers = {"mse": ".6f", "mse_pca": ".6f", "ratio": ".1%", "auroc": ".4f"}
-    keys = [key for key in ("model", "code", *numbers) if any(key in each for each in found)]
+    shown = {"mse": ".5f", "mse_pca": ".5f", "ratio": ".1%", "psnr_noisy": ".2f", "psnr_denoised": ".2f"}
+    shown |= {"psnr_denoised_pca": ".2f", "without": "", "auroc": ".4f", "auroc_pca": ".4f"}
+    keys = [key for key in ("model", "code", *shown) if any(key in each for each in found)]
     rows(
-        "Mean squared error on the 10,000 test images; ratio: to PCA's",
-        [{key: _cell(each.get(key), numbers.get(key, "")) for key in keys} for each in found],
+        "Fashion-MNIST's 10,000 test images, pixels from 0 to 1; ratio: mse over mse_pca; psnr: in dB",
+        [{key.replace("_", " "): _cell(each.get(key), shown.get(key, "")) for key in keys} for each in found],
     )
 
 

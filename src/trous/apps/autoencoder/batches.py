@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from trous.apps.autoencoder.images import Pictures
-from trous.apps.autoencoder.recipes import Recipe
+from trous.apps.autoencoder.recipe import Recipe
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -38,9 +38,10 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
         by_size: dict[tuple[int, int], list[tuple[int, int, int]]] = defaultdict(list)
         for index, (height, width) in enumerate(pictures.sizes):
             size = (height, width) if crop is None else (min(height, crop), min(width, crop))
-            crops = -(-height * width // prod(size))
-            tops, lefts = (random.integers(0, n - m + 1, crops) for n, m in zip((height, width), size, strict=True))
-            by_size[size] += [(index, int(top), int(left)) for top, left in zip(tops, lefts, strict=True)]
+            spare = height - size[0], width - size[1]
+            for _ in range(-(-height * width // prod(size))):
+                top, left = random.integers(0, spare, endpoint=True).tolist() if any(spare) else (0, 0)
+                by_size[size].append((index, top, left))
         self.batches: list[tuple[tuple[int, int], list[tuple[int, int, int]]]] = []
         for size, crops_of in by_size.items():
             order = random.permutation(len(crops_of))

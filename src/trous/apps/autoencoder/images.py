@@ -45,7 +45,7 @@ class Pictures(Sequence[np.ndarray]):
 
     def __init__(self, pictures: Sequence[Picture], channels: int | None = None) -> None:
         self.pictures = list(pictures)
-        self._archives = {p.path: read_idx(p.path) for p in self.pictures if p.place is not None}
+        self._archives = {path: read_idx(path) for path in {p.path for p in self.pictures if p.place is not None}}
         headers = [_header(p.path) if p.place is None else (*self._of(p).shape, 1) for p in self.pictures]
         self.sizes: list[tuple[int, int]] = [(height, width) for height, width, _ in headers]
         self.channels = channels or max((c for *_, c in headers), default=1)

@@ -37,26 +37,27 @@ class FashionMnist:
 
     folder: Path
     training: np.ndarray = field(init=False)
+    training_labels: np.ndarray = field(init=False)
     test: np.ndarray = field(init=False)
-    labels: np.ndarray = field(init=False)
-    _components: dict[int, Components] = field(init=False, default_factory=dict)
+    test_labels: np.ndarray = field(init=False)
+    _components: dict[tuple[int, ...], Components] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if not (self.folder / "t10k-images-idx3-ubyte.gz").is_file():
             rule = "must be the folder of Fashion-MNIST's four archives, or TROUS_DATA name the one above images/"
             raise TrousError("data", rule, str(self.folder))
-        self.training, self.test, self.labels = (
-            read_idx(self.folder / f"{name}-ubyte.gz")
-            for name in ("train-images-idx3", "t10k-images-idx3", "t10k-labels-idx1")
-        )
+        for part, name in ("training", "train"), ("test", "t10k"):
+            setattr(self, part, read_idx(self.folder / f"{name}-images-idx3-ubyte.gz"))
+            setattr(self, f"{part}_labels", read_idx(self.folder / f"{name}-labels-idx1-ubyte.gz"))
 
-    def components(self, count: int) -> Components:
-        """The principal components of the training images, pixels from 0 to 1."""
-        if not self._components:
-            pixels = self.training.reshape(len(self.training), -1)
-            self._components[pixels.shape[1]] = principal_components(pixels / np.float32(255), pixels.shape[1])
-        whole = next(iter(self._components.values()))
-        return Components(whole.mean, whole.directions[:count])
+    def components(self, count: int, without: tuple[int, ...] = ()) -> Components:
+        """The principal components of the training images, pixels from 0 to 1, or of those without some classes."""
+        if without not in self._components:
+            kept = self.training[~np.isin(self.training_labels, without)]
+            pixels = kept.reshape(len(kept), -1) / np.float32(255)
+            self._components[without] = principal_components(pixels, pixels.shape[1])
+        every = self._components[without]
+        return Components(every.mean, every.directions[:count])
 
 
 def fashion_mnist(folder: Path | None = None) -> FashionMnist:
@@ -98,11 +99,12 @@ def measure(model: Model, data: FashionMnist) -> dict[str, Any]:
         ):
             error = float(squared_errors(images, clean).mean())
             found[f"mse_{name}"], found[f"psnr_{name}"] = error, -10 * math.log10(error)
-    without = model.recipe.get("without")
-    if without is not None:
-        strange = data.labels == without
-        found["without"] = CLASSES[without]
+    if without := model.recipe.get("without"):
+        strange = np.isin(data.test_labels, without)
+        linear = data.components(code_values(model), tuple(without)).reconstruct(flat)
+        found["without"] = ", ".join(CLASSES[label] for label in without)
         found["auroc"] = auroc(errors, strange)
+        found["auroc_pca"] = auroc(squared_errors(linear, flat), strange)
     return found
 
 

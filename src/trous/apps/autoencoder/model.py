@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from trous.errors import TrousError
 from trous.mirroring import mirror
 from trous.nn import Conv2d, ConvTranspose2d
-from trous.spec import integer, integers
+from trous.spec import integer
 
 #: Of images with this many pixels a side a decoder is made where none is given; it serves every size.
 ANY_SIZE = (64, 64)
@@ -65,7 +65,11 @@ class Autoencoder(nn.Module):
         self.architecture = architecture = architecture or Architecture()
         size = architecture.size or ANY_SIZE
         first, *others = architecture.widths
-        layers: list[nn.Module] = [Conv2d(architecture.channels, first, 4, stride=2, padding=1), nn.GELU(), nn.AvgPool2d(2)]
+        layers: list[nn.Module] = [
+            Conv2d(architecture.channels, first, 4, stride=2, padding=1),
+            nn.GELU(),
+            nn.AvgPool2d(2),
+        ]
         channels = first
         for depth, width in enumerate(others):
             layers += [Conv2d(channels, width, 3, stride=1 if depth == 0 else 2, padding=1), nn.GELU()]

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from trous.apps.autoencoder.batches import Data
 from trous.apps.autoencoder.files import WEIGHTS, Model, save_model
-from trous.apps.autoencoder.images import Picture, Pictures, find, read_idx
+from trous.apps.autoencoder.images import Pictures, find, read_idx
 from trous.apps.autoencoder.model import Architecture, Autoencoder
-from trous.apps.autoencoder.recipes import Recipe
+from trous.apps.autoencoder.recipe import Recipe
 from trous.apps.fitting import Machines, fit
 from trous.errors import TrousError
 from trous.files import replace_file
@@ -45,12 +45,12 @@ class Training(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         total = max(1, int(self.trainer.estimated_stepping_batches))
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.recipe.lr, weight_decay=self.recipe.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step / total))
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.recipe.rate, weight_decay=self.recipe.decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share(step / total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def rate(progress: float) -> float:
+def share(progress: float) -> float:
     """The learning rate as a share of its largest: up in a straight line, then down as a cosine."""
     if progress < WARM_UP:
         return (progress + 1e-3) / (WARM_UP + 1e-3)
@@ -69,19 +69,24 @@ def training_pictures(recipe: Recipe) -> Pictures:
         raise TrousError("data", "must be a folder of pictures, or one below that of TROUS_DATA", recipe.data)
     archive = folder / IMAGES
     found = find([archive if archive.is_file() else folder])
-    if recipe.without is not None:
+    if recipe.without:
         if not archive.is_file():
-            raise TrousError("without", "needs labels, as in MNIST's archives", recipe.without)
-        found = [picture for picture, label in zip(found, read_idx(folder / LABELS), strict=True) if label != recipe.without]
+            raise TrousError(
+                "without", "must be left out for pictures without labels, as MNIST's archives have", recipe.without
+            )
+        labels = read_idx(folder / LABELS)
+        found = [picture for picture, label in zip(found, labels, strict=True) if label not in recipe.without]
     pictures = Pictures(found)
     if recipe.whole and len(set(pictures.sizes)) > 1:
         odd = next(n for n, size in enumerate(pictures.sizes) if size != pictures.sizes[0])
-        rule = f"must hold images of one size for a code of the whole image; {pictures.names[0]} has {pictures.sizes[0]}"
+        rule = (
+            f"must hold images of one size for a code of the whole image; {pictures.names[0]} has {pictures.sizes[0]}"
+        )
         raise TrousError("data", rule, f"{pictures.names[odd]} with {pictures.sizes[odd]}")
     return pictures
 
 
-def train(recipe: Recipe, pictures: Pictures, folder: Path, machines: Machines | None = None) -> Model:
+def train(name: str, recipe: Recipe, pictures: Pictures, folder: Path, machines: Machines | None = None) -> Model:
     """Train by a recipe, from the last checkpoint in `folder` if it has one, and write the weights there.
 
     Raises TrousError where the folder is that of a run with another recipe; epochs may be added.
@@ -95,7 +100,7 @@ def train(recipe: Recipe, pictures: Pictures, folder: Path, machines: Machines |
     machines = machines or Machines(precision=recipe.precision)
     fit(module, Data(pictures, recipe), folder, epochs=recipe.epochs, machines=machines, seed=recipe.seed)
     told = {key: value for key, value in recipe.to_dict().items() if key != "data"}  # a folder of this machine
-    model = Model(recipe.name, module.model.eval(), told)
+    model = Model(name, module.model.eval(), told)
     save_model(folder / WEIGHTS, model)
     return model
 

@@ -38,9 +38,9 @@ def machines(accelerator: str, devices: str, nodes: int, strategy: str, precisio
 @contextmanager
 def run(folder: Path) -> Iterator[None]:
     """A run in a folder: tells whether it begins or goes on, and what to do when it is stopped."""
-    from trous.apps.fitting import CHECKPOINTS
+    from trous.apps.fitting import CHECKPOINTS, LAST
 
-    begun = (folder / CHECKPOINTS / "last.ckpt").exists()
+    begun = (folder / CHECKPOINTS / f"{LAST}.ckpt").exists()
     typer.echo(f"{'going on with' if begun else 'a new run in'} {folder}", err=True)
     try:
         yield
