@@ -20,6 +20,8 @@ from trous.errors import TrousError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm")
 #: Pixels that stay in memory once they were read.
 BUDGET = 2**30
+#: Formats of cameras, which say at the beginning of a file how the camera was held.
+_TURNED = ("JPEG", "MPO", "TIFF", "WEBP")
 #: The first four bytes of LeCun's IDX format: unsigned bytes with three axes, and with one.
 _IMAGES, _LABELS = 0x803, 0x801
 
@@ -113,7 +115,7 @@ def read_image(path: Path, channels: int) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
-            turned = ImageOps.exif_transpose(image)
+            turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
             pixels = np.asarray(turned.convert("L" if channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _damaged(path, error) from None
@@ -169,7 +171,7 @@ def _header(path: Path) -> tuple[int, int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            if image.getexif().get(0x0112, 1) > 4:  # orientations 5 to 8 lie on their side
+            if image.format in _TURNED and image.getexif().get(0x0112, 1) > 4:  # they lie on their side
                 width, height = height, width
             return height, width, 1 if image.mode in ("1", "L", "LA", "I", "I;16", "F") else 3
     except FileNotFoundError:

@@ -68,7 +68,7 @@ class Autoencoder(nn.Module):
         layers: list[nn.Module] = [
             Conv2d(architecture.channels, first, 4, stride=2, padding=1),
             nn.GELU(),
-            nn.AvgPool2d(2),
+            nn.AvgPool2d(2, ceil_mode=True),
         ]
         channels = first
         for depth, width in enumerate(others):
