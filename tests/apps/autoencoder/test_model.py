@@ -53,7 +53,7 @@ def test_first_weights_keep_more_of_the_scale_than_torchs() -> None:
     for module in network.modules():
         if isinstance(module, torch.nn.modules.conv._ConvNd):
             module.reset_parameters()
-    assert all(0.1 < scale < 1 for scale in ours)
+    assert all(0.05 < scale < 1 for scale in ours)
     assert all(a > 4 * b for a, b in zip(ours, scales(), strict=True))
 
 
