@@ -89,7 +89,7 @@ def test_train_and_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     words += ["--devices", 1, "--code", 2, "--widths", "3,4", "--crop", 16, "--batch", 4]
     assert run([*words, "--epochs", 1], monkeypatch) == 0
     printed = capsys.readouterr()
-    assert f"a new run in {folder / 'run'}" in printed.err and "pictures: 4 pictures, 1 epochs" in printed.err
+    assert f"a new run in {folder / 'run'}" in printed.err and "pictures: 4 pictures, epochs: 1" in printed.err
     assert "epoch 1 of 1: mse 0." in printed.out and "weights.safetensors: " in printed.out
     assert run([*words, "--epochs", 2], monkeypatch) == 0
     printed = capsys.readouterr()

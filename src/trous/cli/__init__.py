@@ -7,7 +7,9 @@ import sys
 from trous.errors import TrousError
 
 #: What the commands import that `import trous` does not need, by module, and the names to install it under.
-EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
+EXTRA = {
+    "typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch", "safetensors": "safetensors", "lightning": "lightning"
+}  # fmt: skip
 
 
 def main() -> None:

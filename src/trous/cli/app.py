@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import trous
-from trous.cli.autoencode import autoencode
+from trous.cli.autoencoding import autoencode
 from trous.cli.bench import bench
 from trous.cli.convert import convert
 from trous.cli.demo import demo

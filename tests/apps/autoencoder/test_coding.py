@@ -59,7 +59,7 @@ def test_errors_are_the_mean_squared_ones(pictures: Pictures) -> None:
 
 
 def test_what_is_shown(pictures: Pictures) -> None:
-    page = side_by_side(small_model(), pictures)
+    page = side_by_side([small_model(), small_model(seed=1)], pictures)
     assert page.dtype == np.uint8 and page.shape[0] == 3
     original = np.kron(pictures[1], np.ones((1, 3, 3), np.uint8))  # 41 pixels thrice: 112 or more
     height, width = original.shape[1:]

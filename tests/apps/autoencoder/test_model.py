@@ -54,7 +54,7 @@ def test_first_weights_keep_more_of_the_scale_than_torchs() -> None:
         if isinstance(module, torch.nn.modules.conv._ConvNd):
             module.reset_parameters()
     assert all(0.05 < scale < 1 for scale in ours)
-    assert all(a > 4 * b for a, b in zip(ours, scales(), strict=True))
+    assert all(a > 3 * b for a, b in zip(ours, scales(), strict=True))
 
 
 def test_a_reconstruction_is_a_picture() -> None:

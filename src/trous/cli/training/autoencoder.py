@@ -103,7 +103,7 @@ def autoencoder(
     from trous.apps.autoencoder.training import train, training_pictures
 
     pictures = training_pictures(asked)
-    typer.echo(f"{name}: {len(pictures):,} pictures, {asked.epochs} epochs", err=True)
+    typer.echo(f"{name}: {len(pictures):,} pictures, epochs: {asked.epochs}", err=True)
     with run(into):
         model = train(name, asked, pictures, into, machines(accelerator, devices, nodes, strategy, asked.precision))
     count = sum(parameter.numel() for parameter in model.network.parameters())
