@@ -16,6 +16,7 @@ from trous.cli.inspect import inspect
 from trous.cli.plan import plan
 from trous.cli.solve import solve
 from trous.cli.stack import stack
+from trous.cli.worth import upsampling, upscale
 
 app = typer.Typer(
     add_completion=False,
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+bench.command()(upsampling)
+bench.command()(upscale)
 app.add_typer(bench, name="bench")
 app.command()(convert)
 app.command()(demo)

@@ -20,7 +20,7 @@ NET = network(2, channels=8, layers=2)
 def interpolating(scale: int) -> Network:
     """A network that adds nothing to bicubic interpolation."""
     net = network(scale, channels=4, layers=1)
-    net._up[:] = 0
+    net.up[:] = 0
     return net
 
 

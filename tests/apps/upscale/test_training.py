@@ -33,7 +33,7 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def weights(network: Any) -> list[np.ndarray]:
-    return [w.array for w, _ in network._convolutions] + [network._up, network._bias, network._skip]
+    return [w for w, _ in network.convolutions] + [network.up, network.bias, network.skip]
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,8 @@ INTERPOLATIONS = ("bicubic", "lanczos")
 #: What all are trained on, and how long: a tenth of what the networks that ship are.
 FOLDERS = ("images/t91", "images/general100", "images/bsds500")
 EPOCHS = 8
-#: Pixels to a side of the picture that is timed.
-TIMED = 256
+#: Pixels to a side of the picture that is timed, and for how long each method is.
+TIMED, SECONDS = 256, 2.0
 
 Track = Callable[[Iterable[Any], Callable[[Any], str]], Iterable[Any]]
 
@@ -78,7 +78,7 @@ def compare(root: Path, folder: Path, scales: Sequence[int], epochs: int, track:
             before = checkerboard.on_flat_pictures(partial(enlarge_by, network), scale)
             pictures = pictures or prepared(asked, root)
             run = folder / f"{name.replace(', ', '-').replace(' ', '-')}-x{scale}"
-            fit(Training(asked, network), pictures, run, epochs=epochs, seed=asked.seed)
+            fit(Training(asked, network), pictures, run, epochs=epochs, seed=asked.seed, quiet=True)
             network = methods.plain(network)
             count = sum(p.numel() for p in network.parameters())
             cost = methods.multiplications(network, scale)
@@ -86,7 +86,7 @@ def compare(root: Path, folder: Path, scales: Sequence[int], epochs: int, track:
             calls[name] = partial(enlarge_by, accelerate(network, frozen=True), _timed_picture())
         for call in calls.values():
             call()
-        seconds = interleaved(calls, 2.0 * len(calls))
+        seconds = interleaved(calls, SECONDS * len(calls))
         for name, outcome in found.items():
             yield Outcome(**{**asdict(outcome), "milliseconds": 1e3 * seconds[name]})
 
