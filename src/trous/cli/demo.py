@@ -25,9 +25,9 @@ def demo(
     """Enlarge and filter a photograph, and time it.
 
     Enlarges by 2 and 3 with nearest, bilinear, bicubic and Lanczos kernels, makes it small and large again by trained
-    weights, filters at dilation 1, 2 and 3, replays the textbook's transposed convolution, and times it against PyTorch. Writes one HTML page that needs nothing else
-    and prints the times; takes some twenty seconds. Exit code 1: something did not come out as it must; 2: it could
-    not be done.
+    weights, filters at dilation 1, 2 and 3, replays the textbook's transposed convolution, and times it against
+    PyTorch. Writes one HTML page that needs nothing else and prints the times; takes some twenty seconds. Exit code 1:
+    something did not come out as it must; 2: it could not be done.
 
     \b
     Examples:
