@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import trous
+from trous.cli.autoencode import autoencode
 from trous.cli.bench import bench
 from trous.cli.convert import convert
 from trous.cli.demo import demo
@@ -16,6 +17,7 @@ from trous.cli.inspect import inspect
 from trous.cli.plan import plan
 from trous.cli.solve import solve
 from trous.cli.stack import stack
+from trous.cli.training import train
 from trous.cli.worth import upsampling, upscale
 
 app = typer.Typer(
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 bench.command()(upsampling)
 bench.command()(upscale)
+app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")
 app.command()(convert)
 app.command()(demo)
@@ -36,6 +39,7 @@ app.command()(inspect)
 app.command()(plan)
 app.command()(solve)
 app.command()(stack)
+app.add_typer(train, name="train")
 
 
 def _version(wanted: bool) -> None:
@@ -62,5 +66,7 @@ def _trous(
       trous solve 64 256                every layer that takes size 64 to 256
       trous stack 16000                 dilated layers that see 16,000 samples
       trous inspect mynet:UNet -i 1,3,256,256
+      trous train autoencoder photos    pictures to a few values and back
+      trous autoencode show shirt.png   with a trained one
       trous bench                       every layer of a list, beside the other libraries
     """

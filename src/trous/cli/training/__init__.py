@@ -1,0 +1,26 @@
+"""`trous train`: networks of the applications, trained."""
+
+from __future__ import annotations
+
+import typer
+
+from trous.cli.training.autoencoder import autoencoder
+
+train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+train.command()(autoencoder)
+
+
+@train.callback()
+def _train() -> None:
+    """Train a network; a run that was stopped goes on when it is asked for again.
+
+    \b
+    A run has a folder, --out: checkpoints, logs as CSV and for TensorBoard, what was asked for, and
+    the weights once it has ended. A folder that holds a checkpoint is gone on with.
+
+    \b
+    Examples:
+      trous train autoencoder photos                   a folder of pictures of any size
+      trous train autoencoder --recipe fashion-32      what the weights of that name were trained by
+      tensorboard --logdir runs                        watch it
+    """
