@@ -37,13 +37,13 @@ def upsampling(
     runs: Annotated[Path, typer.Option(help="Folder that trained networks are kept in, and taken from.")] = Path(
         "runs/upsampling"
     ),
-    epochs: Annotated[int, typer.Option(min=1, help="Of 1,000 steps each.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="Of 1,000 steps each.")] = 4,
     threads: Threads = None,
     output: Output = None,
 ) -> None:
     """Ways to enlarge compared: interpolation, and networks trained alike at equal multiplications.
 
-    Trains fifteen small networks on the pictures in TROUS_DATA, about two minutes each on two cores; a run that was
+    Trains fifteen small networks on the pictures in TROUS_DATA, about a minute each on two cores; a run that was
     stopped goes on. Writes a table and a picture.
 
     \b

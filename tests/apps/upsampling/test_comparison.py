@@ -26,6 +26,7 @@ def test_from_pictures_to_page(tmp_path: Path, rng: np.random.Generator, monkeyp
             scale, ("images/learnt",), epochs, held_out=1, steps=2, batch=1, patch=12, sizes=(1.0,)
         ),
     )
+    monkeypatch.setenv("TROUS_DATA", str(tmp_path))
     monkeypatch.setattr(comparison, "TIMED", 32)
     monkeypatch.setattr(comparison, "SECONDS", 0.0)
 
