@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,37 @@ def test_recipes_that_ship(path: Path) -> None:
     assert not {"set5", "set14", "kodak"} & {part for name in recipe.folders for part in Path(name).parts}
 
 
+def test_some_are_held_out(folder: Path) -> None:
+    pictures = prepared(Recipe(2, ("pictures",), epochs=1, **SMALL | {"held_out": 3}))
+    assert (len(pictures.learnt), len(pictures.held_out)) == (3 * 2, 1)
+
+
+def test_a_run_is_of_one_recipe(folder: Path) -> None:
+    recipe = Recipe(2, ("pictures",), epochs=1, **SMALL)
+    train(recipe, prepared(recipe), folder / "run", ONE)
+    with pytest.raises(TrousError, match="out must be a new folder, or that of a run with the same rate"):
+        train(replace(recipe, rate=0.1), prepared(recipe), folder / "run", ONE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scale": 5}, "scale must be at most 4, got 5"),
+        ({"patch": 8}, "patch must be at least 9, got 8"),
+        ({"rate": 0.0}, "rate must be a number above 0"),
+        ({"sizes": (2.0,)}, "sizes must be numbers above 0 and to 1"),
+    ],
+)
+def test_recipes_that_cannot_be(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(TrousError) as caught:
+        Recipe(**{"scale": 2, "folders": ()} | changes)
+    assert said in str(caught.value)
+
+
 def test_errors(folder: Path) -> None:
-    with pytest.raises(TrousError, match="held_out must be 1 to 3 of 4 pictures, got 4"):
-        prepared(Recipe(2, ("pictures",), epochs=1, **SMALL | {"held_out": 4}))
+    (folder / "one").mkdir()
+    (folder / "pictures" / "0.png").rename(folder / "one" / "0.png")
+    with pytest.raises(TrousError, match="folders must hold two pictures at least"):
+        prepared(Recipe(2, ("one",)))
     with pytest.raises(TrousError, match="machines must be what Lightning can use"):
         fit(None, None, folder, epochs=1, machines=Machines("abacus"))

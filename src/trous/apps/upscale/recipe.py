@@ -24,7 +24,8 @@ class Recipe:
         channels, layers, kernel: as in `Upscaler`; a kernel of 0 is one of 5 times the scale.
         width: channels between the two halves of every weight while training (`trous.apps.upscale.model.Wide`).
         sizes: at which every picture is used; 1 is as it is.
-        held_out: pictures, evenly spread, that are not learnt from, and measured after every epoch.
+        held_out: pictures, evenly spread, that are not learnt from, and measured after every epoch; no more than a
+            tenth of all.
         epochs, steps: of an epoch, `steps` batches.
         batch, patch: patches in a batch, and pixels to a side at the reduced size.
         margin: pixels to every side of a patch, at the reduced size, that are not compared: zeros lie beyond.

@@ -90,9 +90,10 @@ class Pictures(lightning.LightningDataModule):
 def prepared(recipe: Recipe, done: Done | None = None) -> Pictures:
     """What the recipe learns from; `done(n, total)` is called after each picture."""
     paths = find(located(name) for name in recipe.folders)
-    if not 0 < recipe.held_out < len(paths):
-        raise TrousError("held_out", f"must be 1 to {len(paths) - 1} of {len(paths)} pictures", recipe.held_out)
-    apart = {paths[round((n + 0.5) * len(paths) / recipe.held_out - 0.5)] for n in range(recipe.held_out)}
+    if len(paths) < 2:
+        raise TrousError("folders", "must hold two pictures at least, one to learn from and one to measure", len(paths))
+    held_out = min(recipe.held_out, max(1, len(paths) // 10))
+    apart = {paths[round((n + 0.5) * len(paths) / held_out - 0.5)] for n in range(held_out)}
     ready = count(1)
     made = partial(pairs, scale=recipe.scale, done=lambda: done and done(next(ready), len(paths)))
     learnt = made([path for path in paths if path not in apart], sizes=recipe.sizes)
