@@ -116,7 +116,7 @@ def test_train_and_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         ),
         (["autoencode", "measure", "--data", "pictures"], "data must be the folder of Fashion-MNIST's four archives"),
         (["train", "autoencoder"], "folder must be given, or a --recipe"),
-        (["train", "autoencoder", "absent"], "data must be a folder of pictures"),
+        (["train", "autoencoder", "absent"], "folder must be a folder that is there"),
         (["train", "autoencoder", "pictures", "--whole"], "data must hold images of one size"),
         (["train", "autoencoder", "--recipe", "absent"], "recipe must be a file, or one of fashion-16"),
         (["train", "autoencoder", "pictures", "--widths", "a"], "widths must be integers"),

@@ -118,7 +118,7 @@ def test_demo(photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     printed = capsys.readouterr().out
     assert f"The page: {out}" in printed
     assert "lanczos × 3" in printed
-    assert printed.count("✓") == 4
+    assert printed.count("✓") == 5
     assert "mine.png" in out.read_text(encoding="utf-8")
     assert sorted(os.listdir(tmp_path)) == ["page.html", "photos"]
 

@@ -69,7 +69,7 @@ def test_it_needs_nothing_from_outside(text: str, outline: Outline) -> None:
 
 def test_every_picture_is_one_and_is_described(story: Story, outline: Outline) -> None:
     images = outline.attributes("img")
-    assert len(images) == 1 + len(story.enlargements) + len(story.looks)
+    assert len(images) == 1 + len(story.enlargements) + 4 * len(story.learned) + len(story.looks)
     for image in images:
         assert image["alt"]
         content = base64.b64decode(str(image["src"]).partition(",")[2])

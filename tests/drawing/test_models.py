@@ -101,6 +101,24 @@ def test_what_repeats_reads_the_one_before() -> None:
     assert found.blocks[1].receptive_field == "11×11"
 
 
+def test_what_is_read_from_behind_is_not_folded_away() -> None:
+    class Skipped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.ModuleList(torch.nn.Conv2d(1, 1, 3, padding=1) for _ in range(5))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first = x = self.layers[0](x)
+            for layer in self.layers[1:]:
+                x = layer(x)
+            return first + x
+
+    found = folded(blocks(trous.inspect(Skipped(), (1, 1, 9, 9))))
+    kinds = [("input", ()), ("Conv2d", (0,)), ("Conv2d", (1,)), ("add", (1, 2)), ("output", (3,))]
+    assert [(block.kind, tuple(sorted(block.sources))) for block in found.blocks] == kinds
+    assert found.repeats == ((2, 1, 4),)
+
+
 def test_the_diagram_of_an_encoder_decoder() -> None:
     drawing = trous.draw(encoder_decoder(), (1, 3, 64, 64), view="network")
     found = texts(drawing)

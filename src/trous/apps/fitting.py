@@ -33,12 +33,22 @@ class Machines:
     precision: str = "32-true"
 
 
-def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines | None = None, seed: int = 0) -> Any:
+def fit(
+    module: Any,
+    data: Any,
+    folder: Path,
+    *,
+    epochs: int,
+    machines: Machines | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+) -> Any:
     """Train `module` (a LightningModule) on `data` (a LightningDataModule) until `epochs` have been, and return it with
     the averaged weights.
 
     A folder that holds a checkpoint is gone on with. Checkpoints are written at the end of every epoch, logs as CSV and
-    for TensorBoard. Raises TrousError where Lightning refuses what `machines` says.
+    for TensorBoard. `quiet` runs tell nothing of how they go. Raises TrousError where Lightning refuses what
+    `machines` says.
     """
     import lightning
     from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
@@ -48,6 +58,7 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
     folder.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(seed, verbose=False)
     checkpoint = folder / CHECKPOINTS / f"{LAST}.ckpt"
+    averaging = EMAWeightAveraging(decay=AVERAGE)
     table = CSVLogger(folder, LOGS)
     curves = TensorBoardLogger(folder, LOGS, table.version)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advice, no list of devices that are absent
@@ -63,12 +74,12 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
                 max_epochs=epochs,
                 callbacks=[
                     ModelCheckpoint(folder / CHECKPOINTS, LAST, enable_version_counter=False),
-                    EMAWeightAveraging(decay=AVERAGE),
-                    _progress(epochs),
+                    averaging,
+                    *([] if quiet else [_progress(epochs)]),
                 ],
                 logger=[table, curves],
                 enable_model_summary=False,
-                enable_progress_bar=sys.stdout.isatty(),
+                enable_progress_bar=sys.stdout.isatty() and not quiet,
                 reload_dataloaders_every_n_epochs=1,
             )
         except (ValueError, RuntimeError, ImportError) as error:
@@ -82,6 +93,7 @@ def fit(module: Any, data: Any, folder: Path, *, epochs: int, machines: Machines
             raise
         finally:
             signal.signal(signal.SIGINT, before)
+    averaging.on_train_end(trainer, module)  # which Lightning leaves out where no epoch is left
     return module
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 import typing
-from dataclasses import MISSING, fields
+from collections.abc import Collection
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from trous.errors import TrousError
+from trous.files import replace_file
 
 T = TypeVar("T")
+
+#: Of a run's folder: what was asked for.
+ASKED = "recipe.json"
 
 
 def read_recipe(kind: type[T], path: Path, **changes: Any) -> T:
@@ -57,3 +63,23 @@ def shipped(folder: Path, name: str) -> Path:
         return Path(name)
     names = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
     raise TrousError("recipe", f"must be a file, or one of {names}", name)
+
+
+def claim(folder: Path, recipe: Any, free: Collection[str]) -> None:
+    """Make the folder of a run, and keep the recipe in it; or see that it is that of a run with this recipe.
+
+    Of the keys in `free` the values may have changed. Raises TrousError where another one has, and where nothing can be
+    written.
+    """
+    asked = json.loads(json.dumps(asdict(recipe)))
+    path = folder / ASKED
+    try:
+        before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else asked
+        for key in asked.keys() - free:
+            if before.get(key) != asked[key]:
+                rule = f"must be a new folder, or that of a run with the same {key}, here {before.get(key)!r}"
+                raise TrousError("out", rule, f"{folder} for {asked[key]!r}")
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps(asked, indent=1) + "\n")
+    except (OSError, json.JSONDecodeError) as error:
+        raise TrousError("out", f"must be a folder that files can be written into ({error})", str(folder)) from None

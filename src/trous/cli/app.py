@@ -18,6 +18,7 @@ from trous.cli.plan import plan
 from trous.cli.solve import solve
 from trous.cli.stack import stack
 from trous.cli.training import train
+from trous.cli.worth import upsampling, upscale
 
 app = typer.Typer(
     add_completion=False,
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+bench.command()(upsampling)
+bench.command()(upscale)
 app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")
 app.command()(convert)

@@ -125,7 +125,7 @@ def layers(
         cases = [replace(case, problem=replace(case.problem, dtype=dtype.value)) for case in cases]
     if frozen and mode is Mode.train:
         raise TrousError("frozen", "must be left out in training, which changes the weights", frozen)
-    rivals, count = _peers(peers, [peer.key for peer in PEERS]), _threads(threads)
+    rivals, count = _peers(peers, [peer.key for peer in PEERS]), threads_of(threads)
     limits = roofline.measure(cases[0].problem.dtype, count)
     results = show.timed(
         lambda: measure_all(
@@ -169,7 +169,7 @@ def models(
     from trous.bench import models as whole
 
     folder = show.folder(output, None if names else RESULTS)
-    rivals, count = _peers(peers, ("torch", "compile")), _threads(threads)
+    rivals, count = _peers(peers, ("torch", "compile")), threads_of(threads)
     results = show.timed(
         lambda: whole.measure(
             names or [], rivals, frozen=frozen, threads=count, seconds=seconds, limit=limit, track=show.track
@@ -213,7 +213,7 @@ def sizes(threads: Threads = None, output: Output = None) -> None:
     from trous.bench import sizes as new
 
     folder = show.folder(output, RESULTS)
-    results = show.timed(lambda: new.measure(new.LAYERS, threads=_threads(threads), track=show.track))
+    results = show.timed(lambda: new.measure(new.LAYERS, threads=threads_of(threads), track=show.track))
     show.finish(new.record(results), folder)
 
 
@@ -235,7 +235,7 @@ def memory(list_name: List = "shapes", ids: Ids = None, output: Output = None) -
     show.finish(beyond.record(results, Path(list_name).stem), folder)
 
 
-def _threads(wanted: int | None) -> int:
+def threads_of(wanted: int | None) -> int:
     return wanted or len(os.sched_getaffinity(0))
 
 

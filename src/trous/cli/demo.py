@@ -24,10 +24,10 @@ def demo(
 ) -> None:
     """Enlarge and filter a photograph, and time it.
 
-    Enlarges by 2 and 3 with nearest, bilinear, bicubic and Lanczos kernels, filters at dilation 1, 2 and 3, replays the
-    textbook's transposed convolution, and times all of it against PyTorch. Writes one HTML page that needs nothing else
-    and prints the times; takes some twenty seconds. Exit code 1: something did not come out as it must; 2: it could
-    not be done.
+    Enlarges by 2 and 3 with nearest, bilinear, bicubic and Lanczos kernels, makes it small and large again by trained
+    weights, filters at dilation 1, 2 and 3, replays the textbook's transposed convolution, and times it against
+    PyTorch. Writes one HTML page that needs nothing else and prints the times; takes some twenty seconds. Exit code 1:
+    something did not come out as it must; 2: it could not be done.
 
     \b
     Examples:

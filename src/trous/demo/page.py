@@ -25,6 +25,7 @@ def page(story: Story, credit: str = "") -> str:
     chapters = (
         sections.holes(),
         sections.enlargements(story),
+        sections.learned(story),
         sections.dilations(story),
         sections.lecture(story),
         sections.times(story),

@@ -78,6 +78,29 @@ of one colour only, which is why so few taps do. Compared are the pixels with no
 result: what differs is the rounding of trous to float32.</p>"""
 
 
+def learned(story: Story) -> str:
+    """A detail of the photograph made small, enlarged by bicubic and by trained weights, and as it was."""
+    side = min(DETAIL, min(story.photo.size) // 2) // 12 * 12  # which every scale divides
+    top, left = (n // 12 * 12 for n in busiest(story.photo.pixels[0], side, margin=8))
+    parts = []
+    for x in story.learned:
+        plain, trained = x.psnr
+        cards = [
+            _detail(x.small, f"made small, ÷{x.scale}", "", x.scale, top, left, side),
+            _detail(x.interpolated, "bicubic", f"{plain:.2f} dB", 1, top, left, side),
+            _detail(x.enlarged, "trained weights", f"{trained:.2f} dB", 1, top, left, side),
+            _detail(x.truth, "the photograph", "", 1, top, left, side),
+        ]
+        parts.append(f'<h3>{x.scale} times</h3><div class="cards">{"".join(cards)}</div>')
+    return f"""<h2>Let it learn the weights</h2>
+<p>The weights of a transposed convolution need not be those of an interpolation. Here they are the last layer of a
+small network that has seen 581 photographs, small and as they were, and has learned what is lost when they are made
+small (<code>trous upscale</code>). The photograph was not among them.</p>
+{"".join(parts)}
+<p class="note">dB: peak signal-to-noise ratio to the photograph, on luma, for all of it; 3 dB more is half the squared
+error.</p>"""
+
+
 def dilations(story: Story) -> str:
     """The same filters, their taps pulled apart."""
     frame = max(view.field for view in story.looks)
@@ -181,6 +204,14 @@ def _enlargement(e: Enlargement, top: int, left: int, side: int, frame: int) -> 
     )
     bars = drawing.profile(along, axis, frame, f"weights of {name}")
     return f"<figure>{image}{bars}<figcaption>{caption}</figcaption></figure>"
+
+
+def _detail(picture: np.ndarray, name: str, text: str, step: int, top: int, left: int, side: int) -> str:
+    """A square of a picture that is `step` times smaller than the photograph, shown at the size of all others."""
+    rows, columns = (slice(n // step, (n + side) // step) for n in (top, left))
+    detail = picture[rows, columns].transpose(2, 0, 1) / 255
+    image = f'<img src="{data_uri(detail, max(1, SHOWN // side) * step, lossless=True)}" alt="{name}">'
+    return _figure(image, name, text)
 
 
 def _dilation(views: list[Dilated], frame: int) -> str:

@@ -10,6 +10,8 @@ from typing import Protocol, TypeVar
 
 from trous.demo.dilation import DILATIONS, FILTERS, Dilated, look, race_look
 from trous.demo.enlarge import KERNELS, SCALES, Enlargement, enlarge, race_enlargement
+from trous.demo.learned import SCALES as LEARNED
+from trous.demo.learned import Learned, restore
 from trous.demo.lecture import Lecture, race_lecture, replay
 from trous.demo.photo import Photo
 from trous.demo.race import Race
@@ -40,6 +42,7 @@ class Story:
 
     photo: Photo
     enlargements: list[Enlargement]
+    learned: list[Learned]
     looks: list[Dilated]
     lecture: Lecture
     races: list[Race]
@@ -48,7 +51,7 @@ class Story:
     @property
     def checks(self) -> list[Check]:
         """What the demo claims, judged by what it found."""
-        return [*self._interpolations(), self._dilations(), self._lecture(), self._races()]
+        return [*self._interpolations(), self._learned(), self._dilations(), self._lecture(), self._races()]
 
     def _interpolations(self) -> Iterable[Check]:
         for reference in dict.fromkeys(e.reference for e in self.enlargements):
@@ -60,6 +63,17 @@ class Story:
                 f"{names}: away from the border a transposed convolution equals {reference}, "
                 f"largest difference {worst:.2g} of full brightness",
             )
+
+    def _learned(self) -> Check:
+        plain, learned = (
+            listed(f"{each:.1f}" for each in column) for column in zip(*(x.psnr for x in self.learned), strict=True)
+        )
+        scales = listed(f"×{x.scale}" for x in self.learned)
+        return Check(
+            all(x.equal for x in self.learned),
+            f"made small and large again ({scales}), the photograph is met to {learned} dB by trained weights, to "
+            f"{plain} dB by bicubic ones, and in strips of rows to the same bits",
+        )
 
     def _dilations(self) -> Check:
         views = self.looks[: len(DILATIONS)]
@@ -91,6 +105,7 @@ def tell(photo: Photo, track: Track, seconds: float) -> Story:
     enlargements = [
         enlarge(photo, kernel, scale) for scale, kernel in track(list(product(SCALES, KERNELS)), description="Enlarge")
     ]
+    learned = [restore(photo, scale) for scale in track(LEARNED, description="Restore")]
     looks = [look(photo, name, d) for name, d in track(list(product(FILTERS, DILATIONS)), description="Dilate")]
     lecture = replay()
     caution = _caution()
@@ -102,7 +117,7 @@ def tell(photo: Photo, track: Track, seconds: float) -> Story:
     ]
     for job in track(jobs, description="Check and time"):
         races += job()
-    return Story(photo, enlargements, looks, lecture, races, caution)
+    return Story(photo, enlargements, learned, looks, lecture, races, caution)
 
 
 def _caution() -> str:

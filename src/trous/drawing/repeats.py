@@ -52,12 +52,23 @@ def folded(blocks: Sequence[Block]) -> Folded:
 
 
 def _repetitions(blocks: Sequence[Block], start: int) -> Iterator[tuple[int, int]]:
-    """(period, count) of what begins at `start`; (1, 1) if nothing does."""
+    """(period, count) of what begins at `start`; (1, 1) if nothing does.
+
+    Of what is folded away, all is read from behind the repetitions, as the skips of WaveNet, or nothing.
+    """
     yield 1, 1
+    last_reader = {source: n for n, block in enumerate(blocks) for source in block.sources}
     for period in range(1, min(_LONGEST, (len(blocks) - start) // 2) + 1):
         count = 1
         while all(_alike(blocks, start, period, start + j + period * count) for j in range(period)):
             count += 1
+        end = start + period * count
+        read = (
+            [last_reader.get(place, 0) >= end for place in range(start + j, end - period, period)]
+            for j in range(period)
+        )
+        if any(len(set(each)) > 1 for each in read):
+            continue
         if count > 2 or (count == 2 and period > 3):
             yield period, count
 

@@ -90,7 +90,7 @@ def test_what_cannot_be_trained_on(recipe: Recipe, tmp_path: Path) -> None:
         training_pictures(replace(recipe, whole=True))
     with pytest.raises(TrousError, match="without must be left out for pictures without labels"):
         training_pictures(replace(recipe, without=(1,)))
-    with pytest.raises(TrousError, match="data must be a folder of pictures, or one below that of TROUS_DATA"):
+    with pytest.raises(TrousError, match="folder must be a folder that is there, or one in that of TROUS_DATA"):
         training_pictures(replace(recipe, data="absent"))
     (tmp_path / "file").write_text("")
     with pytest.raises(TrousError, match="out must be a folder that files can be written into"):

@@ -20,7 +20,7 @@ NET = network(2, channels=8, layers=2)
 def interpolating(scale: int) -> Network:
     """A network that adds nothing to bicubic interpolation."""
     net = network(scale, channels=4, layers=1)
-    net._up[:] = 0
+    net.up[:] = 0
     return net
 
 
@@ -36,16 +36,19 @@ class Rows:
         return self.picture[start:stop]
 
 
-@pytest.mark.parametrize("strip", [1, 3, 8, 40, 100])
-@pytest.mark.parametrize("scale", [2, 3])
-def test_strips_make_the_whole(strip: int, scale: int, rng: np.random.Generator) -> None:
-    net = network(scale, channels=8, layers=2)
-    picture = rng.integers(0, 256, (41, 23, 3), np.uint8)
+@pytest.mark.parametrize("size", [(301, 233), (61, 7), (180, 40), (1, 90), (59, 3)])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_strips_make_the_whole(size: tuple[int, int], scale: int, bands: int, rng: np.random.Generator) -> None:
+    net = network(scale)
+    picture = rng.integers(0, 256, (*size, bands), np.uint8)
     rows = Rows(picture)
-    strips = list(enlarge_rows(rows, picture.shape[:2], net, strip))
-    assert rows.given == 41
-    assert [len(s) for s in strips[:-1]] == [strip * scale] * (len(strips) - 1)
-    np.testing.assert_array_equal(np.concatenate(strips), enlarge(picture, net))
+    strips = list(enlarge_rows(rows, size, net, strip=1))
+    assert rows.given == size[0]
+    assert [len(s) for s in strips[:-1]] == [60 * scale] * (len(strips) - 1)
+    (whole,) = enlarge_rows(Rows(picture), size, net, strip=size[0])
+    np.testing.assert_array_equal(np.concatenate(strips), whole)
+    np.testing.assert_array_equal(whole, enlarge(picture, net))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

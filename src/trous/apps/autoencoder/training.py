@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,10 @@ from trous.apps.autoencoder.files import WEIGHTS, Model, save_model
 from trous.apps.autoencoder.images import Pictures, find, read_idx
 from trous.apps.autoencoder.model import Architecture, Autoencoder
 from trous.apps.autoencoder.recipe import Recipe
+from trous.apps.data import located
 from trous.apps.fitting import Machines, fit
+from trous.apps.recipes import claim
 from trous.errors import TrousError
-from trous.files import replace_file
 
 #: Of a run's folder: what was asked for.
 ASKED = "recipe.json"
@@ -62,11 +61,7 @@ def training_pictures(recipe: Recipe) -> Pictures:
 
     Raises TrousError where there are none, or not of one size where the code is for whole images.
     """
-    folder = Path(recipe.data)
-    if not folder.is_absolute() and not folder.exists() and "TROUS_DATA" in os.environ:
-        folder = Path(os.environ["TROUS_DATA"]) / folder
-    if not folder.is_dir():
-        raise TrousError("data", "must be a folder of pictures, or one below that of TROUS_DATA", recipe.data)
+    folder = located(recipe.data)
     archive = folder / IMAGES
     found = find([archive if archive.is_file() else folder])
     if recipe.without:
@@ -94,7 +89,7 @@ def train(name: str, recipe: Recipe, pictures: Pictures, folder: Path, machines:
     architecture = Architecture(
         pictures.channels, recipe.code, pictures.sizes[0] if recipe.whole else None, recipe.widths
     )
-    _claim(folder, recipe)
+    claim(folder, recipe, free=("epochs", "precision", "data"))
     lightning.seed_everything(recipe.seed, verbose=False)  # the first weights
     module = Training(architecture, recipe)
     machines = machines or Machines(precision=recipe.precision)
@@ -103,20 +98,3 @@ def train(name: str, recipe: Recipe, pictures: Pictures, folder: Path, machines:
     model = Model(name, module.model.eval(), told)
     save_model(folder / WEIGHTS, model)
     return model
-
-
-def _claim(folder: Path, recipe: Recipe) -> None:
-    """Keep the recipe in the folder, or compare it with the one that is there."""
-    asked = {key: value for key, value in recipe.to_dict().items() if key not in ("epochs", "precision", "data")}
-    path = folder / ASKED
-    try:
-        if path.is_file():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            if differing := [key for key in asked if before.get(key) != asked[key]]:
-                key = differing[0]
-                rule = f"must be a new folder, or that of a run with the same {key}, here {before.get(key)!r}"
-                raise TrousError("out", rule, f"{folder} for {asked[key]!r}")
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(path, json.dumps(recipe.to_dict(), indent=2) + "\n")
-    except (OSError, json.JSONDecodeError) as error:
-        raise TrousError("out", f"must be a folder that files can be written into ({error})", str(folder)) from None

@@ -19,6 +19,8 @@ LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 FLAT = 24
 #: Frequencies to each side of one that make up its surroundings.
 _AROUND = 6
+#: Power that stands for none.
+_NOTHING = 1e-30
 
 
 def on_flat_pictures(enlarge: Enlarge, scale: int) -> float:
@@ -34,8 +36,8 @@ def on_flat_pictures(enlarge: Enlarge, scale: int) -> float:
 def in_the_spectrum(errors: Iterable[np.ndarray], scale: int) -> float:
     """By how many dB the errors of real pictures have more power at the multiples of `1/scale` than around them.
 
-    The mean over pictures and frequencies; 0 where the pattern of the scale does not stand out. `errors` are
-    `(height, width)`, the enlarged picture less the true one.
+    The ratio of powers is averaged over pictures and frequencies; 0 where the pattern of the scale does not stand out.
+    `errors` are `(height, width)`, the enlarged picture less the true one.
     """
     found = []
     for error in errors:
@@ -46,7 +48,7 @@ def in_the_spectrum(errors: Iterable[np.ndarray], scale: int) -> float:
         for row, column in product(range(scale), repeat=2):
             if row or column:
                 found.append(_above_surroundings(power, row * height // scale, column * width // scale))
-    return float(np.mean(found))
+    return float(10 * np.log10(np.mean(found)))
 
 
 def _above_surroundings(power: np.ndarray, row: int, column: int) -> float:
@@ -55,4 +57,4 @@ def _above_surroundings(power: np.ndarray, row: int, column: int) -> float:
     middle = slice(_AROUND - 1, _AROUND + 2)  # the window spreads a frequency over its neighbours
     peak = around[middle, middle].mean()
     others = (around.sum() - around[middle, middle].sum()) / (around.size - 9)
-    return float(10 * np.log10((peak + 1e-30) / (others + 1e-30)))
+    return float((peak + _NOTHING) / (others + _NOTHING))

@@ -17,8 +17,9 @@ from trous.apps.resize import imresize
 from trous.apps.upsampling import checkerboard, methods
 from trous.apps.upscale.model import enlarge_by
 from trous.apps.upscale.patches import read_luma
+from trous.apps.upscale.recipe import Recipe
 from trous.apps.upscale.scores import Enlarge, bicubic, mean, score
-from trous.apps.upscale.training import Pictures, Recipe, Training, prepared
+from trous.apps.upscale.training import Pictures, Training, prepared
 from trous.bench.timing import interleaved
 from trous.functional import conv_transpose
 from trous.interpolation import INTERPOLANTS, interpolation_kernel, interpolation_spec
@@ -27,11 +28,11 @@ from trous.nn import accelerate
 SCALES = (2, 3, 4)
 SETS = ("set5", "set14")
 INTERPOLATIONS = ("bicubic", "lanczos")
-#: What all are trained on, and how long: a tenth of what the networks that ship are.
+#: What all are trained on, and how long.
 FOLDERS = ("images/t91", "images/general100", "images/bsds500")
-EPOCHS = 8
-#: Pixels to a side of the picture that is timed.
-TIMED = 256
+EPOCHS = 4
+#: Pixels to a side of the picture that is timed, and for how long each method is.
+TIMED, SECONDS = 256, 2.0
 
 Track = Callable[[Iterable[Any], Callable[[Any], str]], Iterable[Any]]
 
@@ -76,9 +77,9 @@ def compare(root: Path, folder: Path, scales: Sequence[int], epochs: int, track:
             torch.manual_seed(asked.seed)
             network = methods.network(name, scale)
             before = checkerboard.on_flat_pictures(partial(enlarge_by, network), scale)
-            pictures = pictures or prepared(asked, root)
+            pictures = pictures or prepared(asked)
             run = folder / f"{name.replace(', ', '-').replace(' ', '-')}-x{scale}"
-            fit(Training(asked, network), pictures, run, epochs=epochs, seed=asked.seed)
+            fit(Training(asked, network), pictures, run, epochs=epochs, seed=asked.seed, quiet=True)
             network = methods.plain(network)
             count = sum(p.numel() for p in network.parameters())
             cost = methods.multiplications(network, scale)
@@ -86,7 +87,7 @@ def compare(root: Path, folder: Path, scales: Sequence[int], epochs: int, track:
             calls[name] = partial(enlarge_by, accelerate(network, frozen=True), _timed_picture())
         for call in calls.values():
             call()
-        seconds = interleaved(calls, 2.0 * len(calls))
+        seconds = interleaved(calls, SECONDS * len(calls))
         for name, outcome in found.items():
             yield Outcome(**{**asdict(outcome), "milliseconds": 1e3 * seconds[name]})
 

@@ -38,7 +38,7 @@ class Upscaler(nn.Module):
         kernel: of the transposed convolution; `kernel - scale` must be even.
     """
 
-    def __init__(self, scale: int, channels: int = 16, layers: int = 4, kernel: int = 10):
+    def __init__(self, scale: int = 2, channels: int = 16, layers: int = 4, kernel: int = 10):
         super().__init__()
         self.scale = scale
         self.first = Conv2d(1, channels, 5, padding="same", activation=ACTIVATION)

@@ -47,27 +47,28 @@ class Network:
     def __init__(self, scale: int, tensors: Mapping[str, np.ndarray]):
         self.scale = scale
         names = ["first", *(f"body.{n}" for n in range(sum(name.endswith(".weight") for name in tensors) - 3))]
-        self._convolutions = [(freeze(tensors[f"{name}.weight"]), tensors[f"{name}.bias"]) for name in names]
-        self._up, self._bias, self._skip = (tensors[name] for name in ("up.weight", "up.bias", "skip.weight"))
+        self.convolutions = [(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names]
+        self.up, self.bias, self.skip = (tensors[name] for name in ("up.weight", "up.bias", "skip.weight"))
+        self._frozen = [freeze(weight) for weight, _ in self.convolutions]
 
     @property
     def specs(self) -> list[Spec]:
         """The layers one behind the other, `skip` left out."""
-        kernels = [weight.shape[-1] for weight, _ in self._convolutions]
-        return [*(Conv((k, k), padding="same") for k in kernels), self._up_spec]
+        kernels = [weight.shape[-1] for weight, _ in self.convolutions]
+        return [*(Conv((k, k), padding="same") for k in kernels), self.up_spec]
 
     @cached_property
-    def _up_spec(self) -> ConvTranspose:
-        return enlarging_spec(self._up.shape[-1], self.scale)
+    def up_spec(self) -> ConvTranspose:
+        return enlarging_spec(self.up.shape[-1], self.scale)
 
     @cached_property
-    def _skip_spec(self) -> ConvTranspose:
+    def skip_spec(self) -> ConvTranspose:
         return interpolation_spec("bicubic", self.scale)
 
     @cached_property
     def halo(self) -> int:
         """How many pixels to every side of an input the outputs at its place can depend on."""
-        through = [spec.plan(2).axes[0] for spec in self.specs], [self._skip_spec.plan(2).axes[0]]
+        through = [spec.plan(2).axes[0] for spec in self.specs], [self.skip_spec.plan(2).axes[0]]
         read = [reads_through(axes, range(self.scale)) for axes in through]
         return max(max(-r.start, r.stop - 1) for r in read)
 
@@ -78,14 +79,14 @@ class Network:
     def run(self, luma: np.ndarray) -> np.ndarray:
         """The same with zeros beyond the border, as the torch module computes it."""
         x = np.ascontiguousarray(luma, np.float32)[None, None]
-        (first, bias), *body = self._convolutions
-        features = hidden = conv(x, first, bias, padding="same", activation=ACTIVATION)
-        for weight, bias in body:
+        (_, bias), *others = self.convolutions
+        features = hidden = conv(x, self._frozen[0], bias, padding="same", activation=ACTIVATION)
+        for weight, (_, bias) in zip(self._frozen[1:], others, strict=True):
             hidden = conv(hidden, weight, bias, padding="same", activation=ACTIVATION)
         hidden += features
-        skip, up = self._skip_spec, self._up_spec
-        plain = conv_transpose(x, self._skip, stride=skip.stride, padding=skip.padding)
-        return conv_transpose(hidden, self._up, self._bias, stride=up.stride, padding=up.padding, residual=plain)[0, 0]
+        skip, up = self.skip_spec, self.up_spec
+        plain = conv_transpose(x, self.skip, stride=skip.stride, padding=skip.padding)
+        return conv_transpose(hidden, self.up, self.bias, stride=up.stride, padding=up.padding, residual=plain)[0, 0]
 
 
 def load(scale: int, model: str = "small") -> Network:

@@ -19,8 +19,12 @@ from trous.errors import TrousError
 from trous.functional import conv_transpose
 from trous.interpolation import interpolation_kernel, interpolation_spec
 
-#: Pixels of a strip, unless a row has more: the feature maps of so many stay in a core's cache, or nearly.
+#: Pixels of a strip, about: the feature maps of so many stay in a core's cache, or nearly.
 STRIP = 2**16
+#: Rows that the height of a strip is a multiple of. Register tiles are 1 to 6 rows high, and which of them a row is
+#: decides in what order its products are added up: where all strips begin at a multiple of every height, a row is the
+#: same one of its tile in a strip as in the whole, and has the same bits.
+ALIGNED = 60
 #: Bands of a picture: grey, grey and alpha, RGB, RGB and alpha.
 BANDS = (1, 2, 3, 4)
 
@@ -53,20 +57,21 @@ def enlarge(image: np.ndarray, network: Network) -> np.ndarray:
 
 
 def enlarge_rows(read: Read, size: tuple[int, int], network: Network, strip: int | None = None) -> Iterator[np.ndarray]:
-    """The enlarged picture from the top to the bottom, `strip` rows of the small one at a time.
+    """The enlarged picture from the top to the bottom, strip by strip.
 
     Args:
         read: gives rows `start` to `stop` of the picture, `(rows, width, bands)`, of uint8 or uint16. Each row is asked
             for once, from the top to the bottom.
         size: height and width of the picture.
         network: what `load` gives.
-        strip: how many rows; as many as have 65,536 pixels if not given, one at least.
+        strip: rows of the small picture at a time, rounded up to a multiple of 60; about as many as have 65,536 pixels
+            if not given.
 
     Yields:
         Arrays `(rows*scale, width*scale, bands)` of the same dtype.
     """
     height, width = size
-    step = strip or max(1, STRIP // width)
+    step = -(-(strip or STRIP // width or 1) // ALIGNED) * ALIGNED
     halo = network.halo
     kept = read(0, 0)  # no rows yet, but the type and the bands of them
     first = 0  # the row of the picture that comes first in kept
@@ -103,15 +108,23 @@ def _enlarged(pixels: np.ndarray, network: Network) -> np.ndarray:
 
 def _detail(seen: np.ndarray, large: np.ndarray, top: np.float32, network: Network) -> np.ndarray:
     """What the network knows of the luma of `seen` beyond its interpolation, `large`; all from 0 to `top`."""
-    share = np.array(LUMA if len(seen) == 3 else [1.0], np.float32)
-    share /= share.sum()
     black, white = np.float32(BLACK / 255), np.float32(sum(LUMA))  # what networks are trained on: 16 to 235, by 255
-    grey = np.tensordot(share, seen, 1)
-    detail = network.run(grey * (white / top) + black)
+    detail = network.run(_grey(seen) * (white / top) + black)
     detail -= black
     detail *= top / white
-    detail -= np.tensordot(share, large, 1)
+    detail -= _grey(large)
     return detail
+
+
+def _grey(colours: np.ndarray) -> np.ndarray:
+    """Luma from 0 on. One product after the other: what a matrix product gives depends on the size of the strip."""
+    if len(colours) == 1:
+        return colours[0]
+    share = np.array(LUMA, np.float32) / np.float32(sum(LUMA))
+    total = colours[0] * share[0]
+    for plane, weight in zip(colours[1:], share[1:], strict=True):
+        total += plane * weight
+    return total
 
 
 def interpolated(bands: np.ndarray, scale: int) -> np.ndarray:

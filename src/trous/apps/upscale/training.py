@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -18,54 +18,23 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from trous.apps.data import located
 from trous.apps.fitting import Machines, fit
 from trous.apps.quality import psnr
+from trous.apps.recipes import claim
 from trous.apps.upscale.model import Upscaler, enlarge_by, tensors, widen
 from trous.apps.upscale.network import Network
 from trous.apps.upscale.patches import Pair, Patches, batch, find, pairs
+from trous.apps.upscale.recipe import Recipe
 from trous.errors import TrousError
 from trous.files import replace_file
 
-RECIPES = Path(__file__).with_name("recipes")
+#: Of a run's folder: what it ends with.
+WEIGHTS = "weights.safetensors"
 #: Told how many of how many pictures have been prepared.
 Done = Callable[[int, int], None]
 #: Steps that the rate takes to rise.
 _RISE = 500
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides the weights.
-
-    Args:
-        scale: 2, 3 or 4.
-        folders: of pictures to learn from; those that are not absolute lie in `TROUS_DATA`.
-        channels, layers, kernel: as in `Upscaler`.
-        width: channels between the two halves of every weight while training (`trous.apps.upscale.model.Wide`).
-        sizes: at which every picture is used; 1 is as it is.
-        held_out: pictures, evenly spread, that are not learnt from, and measured after every epoch.
-        epochs, steps: of an epoch, `steps` batches.
-        batch, patch: patches in a batch, and pixels to a side at the reduced size.
-        margin: pixels to every side of a patch, at the reduced size, that are not compared: zeros lie beyond.
-        rate: the largest, which a cosine brings to 1/200 in the end (Adam).
-        seed: of everything that is random.
-    """
-
-    scale: int
-    folders: tuple[str, ...]
-    epochs: int
-    channels: int = 16
-    layers: int = 4
-    kernel: int = 10
-    width: int = 128
-    sizes: tuple[float, ...] = (1.0, 0.8, 0.6)
-    held_out: int = 10
-    steps: int = 1000
-    batch: int = 16
-    patch: int = 32
-    margin: int = 4
-    rate: float = 1e-3
-    seed: int = 0
 
 
 class Training(lightning.LightningModule):
@@ -118,12 +87,13 @@ class Pictures(lightning.LightningDataModule):
         return DataLoader(self.held_out, batch_size=None, collate_fn=Pair._make)  # type: ignore[arg-type]
 
 
-def prepared(recipe: Recipe, root: Path, done: Done | None = None) -> Pictures:
-    """What the recipe learns from, read from `root`; `done(n, total)` is called after each picture."""
-    paths = find(root / name for name in recipe.folders)
-    if not 0 < recipe.held_out < len(paths):
-        raise TrousError("held_out", f"must be 1 to {len(paths) - 1} of {len(paths)} pictures", recipe.held_out)
-    apart = {paths[round((n + 0.5) * len(paths) / recipe.held_out - 0.5)] for n in range(recipe.held_out)}
+def prepared(recipe: Recipe, done: Done | None = None) -> Pictures:
+    """What the recipe learns from; `done(n, total)` is called after each picture."""
+    paths = find(located(name) for name in recipe.folders)
+    if len(paths) < 2:
+        raise TrousError("folders", "must hold two pictures at least, one to learn from and one to measure", len(paths))
+    held_out = min(recipe.held_out, max(1, len(paths) // 10))
+    apart = {paths[round((n + 0.5) * len(paths) / held_out - 0.5)] for n in range(held_out)}
     ready = count(1)
     made = partial(pairs, scale=recipe.scale, done=lambda: done and done(next(ready), len(paths)))
     learnt = made([path for path in paths if path not in apart], sizes=recipe.sizes)
@@ -135,10 +105,11 @@ def train(recipe: Recipe, pictures: Pictures, folder: Path, machines: Machines |
 
     A folder that holds a run is gone on with.
     """
+    claim(folder, recipe, free=("folders",))
     torch.manual_seed(recipe.seed)
-    network = widen(Upscaler(recipe.scale, recipe.channels, recipe.layers, recipe.kernel), recipe.width)
+    network = widen(Upscaler(recipe.scale, recipe.channels, recipe.layers, recipe.kernel_size), recipe.width)
     fit(Training(recipe, network), pictures, folder, epochs=recipe.epochs, machines=machines, seed=recipe.seed)
-    save(network, recipe, folder / "weights.safetensors")
+    save(network, recipe, folder / WEIGHTS)
     return Network(recipe.scale, tensors(network))
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from trous.cli.training.autoencoder import autoencoder
+from trous.cli.training.upscale import upscale
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 train.command()(autoencoder)
+train.command()(upscale)
 
 
 @train.callback()
@@ -22,5 +24,6 @@ def _train() -> None:
     Examples:
       trous train autoencoder photos                   a folder of pictures of any size
       trous train autoencoder --recipe fashion-32      what the weights of that name were trained by
+      trous train upscale photos --scale 2             a network that enlarges pictures
       tensorboard --logdir runs                        watch it
     """
