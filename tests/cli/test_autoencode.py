@@ -129,3 +129,14 @@ def test_errors(
     monkeypatch.chdir(folder)
     assert run(list(words), monkeypatch) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"trous: {said}")
+
+
+def test_what_is_missing_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    assert run(["autoencode", "score", folder / "pictures", "-m", folder / "small.safetensors"], monkeypatch) == 2
+    assert (
+        capsys.readouterr().err
+        == "trous: safetensors is not installed; this command needs: pip install 'trous[train]'\n"
+    )

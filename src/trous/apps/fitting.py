@@ -1,7 +1,7 @@
 """Training by Lightning: what is the same whatever the network.
 
 Checkpoints, logs and a copy of what was asked for lie in one folder, from which a run goes on where it was stopped.
-The weights that count are the running average of those at every step, which a fluctuating last step does not move.
+The weights that count are the running average of those at the last steps, which a fluctuating last one does not move.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def fit(
     `machines` says.
     """
     import lightning
-    from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+    from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     machines = machines or Machines()
     folder.mkdir(parents=True, exist_ok=True)
     lightning.seed_everything(seed, verbose=False)
     checkpoint = folder / CHECKPOINTS / f"{LAST}.ckpt"
-    averaging = EMAWeightAveraging(decay=AVERAGE)
+    averaging = WeightAveraging(avg_fn=averaged)
     table = CSVLogger(folder, LOGS)
     curves = TensorBoardLogger(folder, LOGS, table.version)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # no advice, no list of devices that are absent
@@ -95,6 +95,15 @@ def fit(
             signal.signal(signal.SIGINT, before)
     averaging.on_train_end(trainer, module)  # which Lightning leaves out where no epoch is left
     return module
+
+
+def averaged(average: Any, weights: Any, count: Any) -> Any:
+    """The running average with the weights of one more step, when `count` have been averaged.
+
+    It goes over a ninth of the steps so far, until that is more than `1 / (1 - AVERAGE)`: the first weights are
+    random, and a tenth of them would be left after 2,300 steps.
+    """
+    return average + (weights - average) * (9 / (count + 10)).clamp(min=1 - AVERAGE)
 
 
 def _progress(epochs: int) -> Any:

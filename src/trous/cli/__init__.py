@@ -7,9 +7,9 @@ import sys
 from trous.errors import TrousError
 
 #: What the commands import that `import trous` does not need, by module, and the names to install it under.
-EXTRA = {
-    "typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch", "safetensors": "safetensors", "lightning": "lightning"
-}  # fmt: skip
+EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
+#: What only the commands with trained networks import; they are in the extra "train".
+TRAIN = ("safetensors", "lightning", "tensorboard")
 
 
 def main() -> None:
@@ -22,6 +22,8 @@ def main() -> None:
         _fail(str(error))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
+        if missing in TRAIN:
+            _fail(f"{missing} is not installed; this command needs: pip install 'trous[train]'")
         if missing not in EXTRA:
             raise
         _fail(f"{EXTRA[missing]} is not installed; the commands need: pip install {' '.join(EXTRA.values())}")

@@ -20,8 +20,6 @@ from trous.apps.fitting import Machines, fit
 from trous.apps.recipes import claim
 from trous.errors import TrousError
 
-#: Of a run's folder: what was asked for.
-ASKED = "recipe.json"
 #: The archives of MNIST and of Fashion-MNIST, in a folder that is theirs.
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 #: Share of the steps in which the learning rate rises to its largest, before it falls as a cosine to 0.
