@@ -10,6 +10,9 @@ import numpy as np
 from trous.errors import TrousError
 from trous.spec import integer
 
+#: Images that are in memory as float64 at one time.
+_TOGETHER = 4096
+
 
 @dataclass(frozen=True)
 class Components:
@@ -31,13 +34,16 @@ def principal_components(images: Any, count: int) -> Components:
     linear encoder and decoder with `count` code values has at least this error on these images. Raises TrousError for
     another shape, or more directions than values.
     """
-    array = np.asarray(images, np.float64)
+    array = np.asarray(images)
     if array.ndim != 2 or not array.size:
         raise TrousError("images", "must have shape (images, values)", array.shape)
     integer("count", count, 1, array.shape[1])
-    mean = array.mean(axis=0)
-    centred = array - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)  # smallest first
+    mean = array.mean(axis=0, dtype=np.float64)
+    spread = np.zeros((array.shape[1],) * 2)
+    for start in range(0, len(array), _TOGETHER):
+        centred = array[start : start + _TOGETHER] - mean
+        spread += centred.T @ centred
+    _, vectors = np.linalg.eigh(spread)  # smallest first
     return Components(mean, vectors[:, ::-1][:, :count].T.copy())
 
 

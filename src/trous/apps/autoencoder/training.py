@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from trous.apps.autoencoder.batches import Data
@@ -94,5 +95,5 @@ def train(name: str, recipe: Recipe, pictures: Pictures, folder: Path, machines:
     fit(module, Data(pictures, recipe), folder, epochs=recipe.epochs, machines=machines, seed=recipe.seed)
     told = {key: value for key, value in recipe.to_dict().items() if key != "data"}  # a folder of this machine
     model = Model(name, module.model.eval(), told)
-    save_model(folder / WEIGHTS, model)
+    rank_zero_only(save_model)(folder / WEIGHTS, model)
     return model

@@ -19,7 +19,8 @@ def _autoencode() -> None:
 
     \b
     Models of your own come from trous train autoencoder; those without --whole take pictures of any
-    size. Shipped, for 28 by 28 grey pixels as in Fashion-MNIST (docs/models/autoencoder.md):
+    size. Pictures are read as grey or as RGB, whichever a model is for. Shipped, for 28 by 28 grey
+    pixels as in Fashion-MNIST (docs/models/autoencoder.md):
       fashion-16, fashion-32, fashion-64   codes of so many values
       fashion-32-denoise                   removes noise
 
