@@ -6,8 +6,10 @@ import sys
 
 from trous.errors import TrousError
 
-#: What the commands import that `import trous` does not need, by module, and the names to install it under.
+#: What the commands import that `import trous` does not need, by module, and the names to install it under; then what
+#: only those on picture files of any size do.
 EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
+PICTURES = {"pyvips": "'pyvips[binary]'", "safetensors": "safetensors"}
 
 
 def main() -> None:
@@ -20,9 +22,10 @@ def main() -> None:
         _fail(str(error))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRA:
+        needed = PICTURES if missing in PICTURES else EXTRA
+        if missing not in needed:
             raise
-        _fail(f"{EXTRA[missing]} is not installed; the commands need: pip install {' '.join(EXTRA.values())}")
+        _fail(f"{needed[missing]} is not installed; the commands need: pip install {' '.join(needed.values())}")
 
 
 def _fail(message: str) -> None:
