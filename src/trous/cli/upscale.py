@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 def upscale(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of them.", show_default=False)],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file or the folder to write.", show_default=False)],
-    scale: Annotated[int, typer.Option("--scale", "-s", help="How many times the size: 2, 3 or 4.")] = 2,
-    model: Annotated[str, typer.Option("--model", help="Which trained network.")] = "small",
+    scale: Annotated[
+        int | None, typer.Option("--scale", "-s", help="How many times the size: 2, 3 or 4. [2]", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="A network that ships, or the weights that trous train upscale wrote.")
+    ] = "small",
     force: Annotated[bool, typer.Option("--force", "-f", help="Write in place of files that are there.")] = False,
 ) -> None:
     """Enlarge a picture, or all of a folder, by a trained network.
@@ -40,10 +44,9 @@ def upscale(
       trous upscale scan.tif scan-x4.tif --scale 4
       trous upscale photos enlarged --scale 3
       trous upscale photos enlarged --scale 3 --force
+      trous upscale photo.jpg large.png --model runs/upscale-x2/weights.safetensors
     """
-    from trous.apps.upscale import load
-
-    network, started = load(scale, model), time.perf_counter()
+    network, started = _network(scale, model), time.perf_counter()
     if source.is_dir():
         report = _folder(source, target, network, force)
         for path, error in report.failed:
@@ -60,6 +63,17 @@ def upscale(
     _say_pages(done)
     seconds = time.perf_counter() - started
     typer.echo(f"{source} ({done.before}) enlarged to {target} ({done.after}) in {seconds:.1f} s")
+
+
+def _network(scale: int | None, model: str) -> Network:
+    from trous.apps.upscale import load, read
+
+    if not model.endswith(".safetensors"):
+        return load(2 if scale is None else scale, model)
+    network = read(Path(model))
+    if scale not in (None, network.scale):
+        raise TrousError("scale", f"must be that of the weights, {network.scale}", scale)
+    return network
 
 
 def _file(source: Path, target: Path, network: Network) -> Enlarged:
