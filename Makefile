@@ -3,7 +3,7 @@ PYTHON ?= python3
 STAMP := .venv/installed
 ARGS ?=
 
-.PHONY: setup demo test test-slow check bench figures
+.PHONY: setup demo test test-slow check bench figures upsampling
 
 setup: $(STAMP)
 
@@ -25,7 +25,12 @@ check: setup
 bench: setup
 	.venv/bin/trous bench $(ARGS)
 
+# Ways to enlarge, trained alike and compared (docs/upsampling.md); wants TROUS_DATA, and most of an hour.
+upsampling: setup
+	.venv/bin/trous bench upsampling $(ARGS)
+
 # All pictures, those that move as GIF too, and of these the ones that the pages show.
 figures: setup
 	.venv/bin/trous draw --gallery build/figures
+	.venv/bin/trous draw trous.apps.upscale.model:Upscaler -i 1,1,64,64 --view network -o docs/models/upscale.svg
 	for figure in docs/figures/*.svg; do cp build/figures/$$(basename $$figure) docs/figures/; done

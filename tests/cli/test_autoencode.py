@@ -131,12 +131,15 @@ def test_errors(
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"trous: {said}")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("safetensors", "'pyvips[binary]' safetensors"), ("lightning", "lightning tensorboard")],
+)
 def test_what_is_missing_is_named(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    assert run(["autoencode", "score", folder / "pictures", "-m", folder / "small.safetensors"], monkeypatch) == 2
-    assert (
-        capsys.readouterr().err
-        == "trous: safetensors is not installed; this command needs: pip install 'trous[train]'\n"
-    )
+    for module in [m for m in sys.modules if m.startswith("trous.apps.autoencoder")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, name, None)
+    assert run(["train", "autoencoder", folder / "pictures", "--out", folder / "run"], monkeypatch) == 2
+    assert capsys.readouterr().err == f"trous: {name} is not installed; the commands need: pip install {said}\n"

@@ -16,7 +16,11 @@ QUICK = ["--epochs", "1", "--steps", "2", "--batch", "1", "--patch", "12", "--ch
 
 
 def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["trous", "train", "upscale", *words])
+    return trous(["train", "upscale", *words], monkeypatch)
+
+
+def trous(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["trous", *words])
     with pytest.raises(SystemExit) as caught:
         main()
     return int(caught.value.code or 0)
@@ -43,6 +47,13 @@ def test_a_folder_becomes_weights(
     assert (network.scale, network.up.shape) == (3, (4, 1, 15, 15))
     assert run(["photos", "--scale", "3", *QUICK], monkeypatch) == 0
     assert "going on with runs/upscale-x3" in capsys.readouterr().err
+
+    weights = "runs/upscale-x3/weights.safetensors"
+    assert trous(["upscale", "photos/0.png", "large.png", "--model", weights], monkeypatch) == 0
+    with Image.open("large.png") as large:
+        assert large.size == (120, 120)
+    assert trous(["upscale", "photos/0.png", "2.png", "--scale", "2", "--model", weights], monkeypatch) == 2
+    assert "scale must be that of the weights, 3, got 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import sys
 
 from trous.errors import TrousError
 
-#: What the commands import that `import trous` does not need, by module, and the names to install it under.
+#: What the commands import that `import trous` does not need, by module, and the names to install it under; then what
+#: only those on picture files of any size do, and only those that train.
 EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
-#: What only the commands with trained networks import; they are in the extra "train".
-TRAIN = ("safetensors", "lightning", "tensorboard")
+PICTURES = {"pyvips": "'pyvips[binary]'", "safetensors": "safetensors"}
+TRAIN = {"lightning": "lightning", "tensorboard": "tensorboard"}
 
 
 def main() -> None:
@@ -22,11 +23,10 @@ def main() -> None:
         _fail(str(error))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing in TRAIN:
-            _fail(f"{missing} is not installed; this command needs: pip install 'trous[train]'")
-        if missing not in EXTRA:
+        needed = next((group for group in (EXTRA, PICTURES, TRAIN) if missing in group), None)
+        if needed is None:
             raise
-        _fail(f"{EXTRA[missing]} is not installed; the commands need: pip install {' '.join(EXTRA.values())}")
+        _fail(f"{needed[missing]} is not installed; the commands need: pip install {' '.join(needed.values())}")
 
 
 def _fail(message: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import trous
+from trous.cli import worth
 from trous.cli.autoencoding import autoencode
 from trous.cli.bench import bench
 from trous.cli.convert import convert
@@ -18,7 +19,7 @@ from trous.cli.plan import plan
 from trous.cli.solve import solve
 from trous.cli.stack import stack
 from trous.cli.training import train
-from trous.cli.worth import upsampling, upscale
+from trous.cli.upscale import upscale
 
 app = typer.Typer(
     add_completion=False,
@@ -27,8 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-bench.command()(upsampling)
-bench.command()(upscale)
+bench.command()(worth.upsampling)
+bench.command()(worth.upscale)
 app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")
 app.command()(convert)
@@ -40,6 +41,7 @@ app.command()(plan)
 app.command()(solve)
 app.command()(stack)
 app.add_typer(train, name="train")
+app.command()(upscale)
 
 
 def _version(wanted: bool) -> None:
@@ -66,6 +68,7 @@ def _trous(
       trous solve 64 256                every layer that takes size 64 to 256
       trous stack 16000                 dilated layers that see 16,000 samples
       trous inspect mynet:UNet -i 1,3,256,256
+      trous upscale photo.jpg large.png --scale 2
       trous train autoencoder photos    pictures to a few values and back
       trous autoencode show shirt.png   with a trained one
       trous bench                       every layer of a list, beside the other libraries

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from trous.apps.autoencoder.model import Architecture, Autoencoder
@@ -124,8 +126,6 @@ def _word(size: Sequence[int]) -> str:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], head: dict[str, Any]) -> None:
-    from safetensors.torch import save
-
     content = save(tensors, {_HEAD: json.dumps(head)})  # one entry: several would come in any order
     try:
         replace_file(path, content)
@@ -134,8 +134,6 @@ def _write(path: Path, tensors: dict[str, Tensor], head: dict[str, Any]) -> None
 
 
 def _read(argument: str, path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, "pt") as file:
             head = json.loads((file.metadata() or {}).get(_HEAD, "{}"))

@@ -90,15 +90,14 @@ class Network:
 
 
 def load(scale: int, model: str = "small") -> Network:
-    """The shipped network of that name for a scale. Raises TrousError where there is none."""
-    path = WEIGHTS / f"{model}-x{scale}.safetensors"
-    if not path.exists():
-        names = sorted(path.stem.rsplit("-x", 1)[0] for path in WEIGHTS.glob("*-x*.safetensors"))
-        scales = sorted({path.stem.rsplit("-x", 1)[1] for path in WEIGHTS.glob("*-x*.safetensors")})
-        if model not in names:
-            raise TrousError("model", f"must be one of {', '.join(sorted(set(names)))}", model)
-        raise TrousError("scale", f"must be one of {', '.join(scales)}", scale)
-    return read(path)
+    """The network of that name that ships for a scale. Raises TrousError where there is none."""
+    there = {(name, int(times)) for name, _, times in (path.stem.rpartition("-x") for path in WEIGHTS.glob("*-x*"))}
+    if model not in (names := {name for name, _ in there}):
+        raise TrousError("model", f"must be one of {', '.join(sorted(names))}", model)
+    if (model, scale) not in there:
+        scales = ", ".join(str(times) for name, times in sorted(there) if name == model)
+        raise TrousError("scale", f"must be one of {scales}", scale)
+    return read(WEIGHTS / f"{model}-x{scale}.safetensors")
 
 
 def read(path: Path) -> Network:

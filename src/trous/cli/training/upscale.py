@@ -65,7 +65,7 @@ def upscale(
     It learns from pictures and from the same made small by bicubic interpolation. Some, evenly spread, are held out
     and measured after every epoch. What is not given is as the recipe says, and else as in the brackets; an epoch is
     --steps batches, and --epochs is 60 without a recipe. The weights go to weights.safetensors in the run's folder;
-    trous upscale --weights takes them.
+    trous upscale --model takes them.
 
     \b
     Examples:

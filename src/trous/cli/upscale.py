@@ -1,0 +1,131 @@
+"""`trous upscale`: pictures enlarged by a trained network."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trous.errors import TrousError
+
+if TYPE_CHECKING:
+    from trous.apps.upscale import Network
+    from trous.apps.upscale.files import Enlarged, FolderReport
+
+
+def upscale(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of them.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file or the folder to write.", show_default=False)],
+    scale: Annotated[
+        int | None, typer.Option("--scale", "-s", help="How many times the size: 2, 3 or 4. [2]", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="A network that ships, or the weights that trous train upscale wrote.")
+    ] = "small",
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write in place of files that are there.")] = False,
+) -> None:
+    """Enlarge a picture, or all of a folder, by a trained network.
+
+    Reads PNG, JPEG, WebP, TIFF, GIF and AVIF, in grey or colour, with transparency or without, 8 or 16 bits. Writes
+    what the suffix of OUT says: .png and .tif hold all of these, .webp 8 bits, .jpg 8 bits without transparency. What
+    EXIF says of orientation is done; colour profile, EXIF and XMP are kept, but for EXIF in TIFF. Memory is for some
+    rows of the picture, whatever its size; WebP, AVIF, interlaced PNG and progressive JPEG have to be decoded whole.
+
+    Of a folder, every .png, .jpg, .jpeg, .webp, .tif and .tiff file is written into OUT under the same name. What is in
+    OUT already stays, so the same command goes on with a run that was stopped. Exit code 1: a picture of the folder
+    failed; 2: nothing could be done. A file is complete or not there.
+
+    \b
+    Examples:
+      trous upscale photo.jpg large.png
+      trous upscale scan.tif scan-x4.tif --scale 4
+      trous upscale photos enlarged --scale 3
+      trous upscale photos enlarged --scale 3 --force
+      trous upscale photo.jpg large.png --model runs/upscale-x2/weights.safetensors
+    """
+    network, started = _network(scale, model), time.perf_counter()
+    if source.is_dir():
+        report = _folder(source, target, network, force)
+        for path, error in report.failed:
+            typer.echo(f"trous: {path.name}: {error}", err=True)
+        for done in report.enlarged:
+            _say_pages(done)
+        typer.echo(_summary(report, time.perf_counter() - started))
+        raise typer.Exit(1 if report.failed else 0)
+    if target.is_dir():
+        target = target / source.name
+    if target.exists() and not force:
+        raise TrousError("target", "must not be there yet, but for --force", str(target))
+    done = _file(source, target, network)
+    _say_pages(done)
+    seconds = time.perf_counter() - started
+    typer.echo(f"{source} ({done.before}) enlarged to {target} ({done.after}) in {seconds:.1f} s")
+
+
+def _network(scale: int | None, model: str) -> Network:
+    from trous.apps.upscale import load, read
+
+    if not model.endswith(".safetensors"):
+        return load(2 if scale is None else scale, model)
+    network = read(Path(model))
+    if scale not in (None, network.scale):
+        raise TrousError("scale", f"must be that of the weights, {network.scale}", scale)
+    return network
+
+
+def _file(source: Path, target: Path, network: Network) -> Enlarged:
+    from trous.apps.upscale.files import enlarge_file
+
+    with _bar() as bar:
+        rows = bar.add_task(source.name, total=None)
+        return enlarge_file(
+            source, target, network, progress=lambda done, whole: bar.update(rows, completed=done, total=whole)
+        )
+
+
+def _folder(source: Path, target: Path, network: Network, force: bool) -> FolderReport:
+    from trous.apps.upscale.files import Progress, enlarge_folder, pictures_in
+
+    count, begun = len(pictures_in(source)[0]), itertools.count(1)
+    with _bar() as bar:
+        rows = bar.add_task("", total=None)
+
+        def watch(path: Path) -> Progress:
+            bar.reset(rows, total=None, description=f"{next(begun)} of {count}: {path.name}")
+            return lambda done, whole: bar.update(rows, completed=done, total=whole)
+
+        return enlarge_folder(source, target, network, replace=force, watch=watch)
+
+
+def _bar() -> Any:
+    """A bar on standard error, gone when the work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    name = TextColumn("{task.description}", markup=False)
+    columns = name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _say_pages(done: Enlarged) -> None:
+    if done.pages > 1:
+        typer.echo(f"trous: mind: {done.source.name} has {done.pages} pages; the first was enlarged", err=True)
+
+
+def _summary(report: FolderReport, seconds: float) -> str:
+    """What became of the files of a folder, in one line."""
+    said = [f"{_counted(len(report.enlarged), 'picture')} enlarged in {seconds:.1f} s"]
+    if report.failed:
+        said.append(f"{len(report.failed)} failed")
+    if report.there:
+        said.append(f"{len(report.there)} there already (--force does them again)")
+    if report.left_out:
+        said.append(f"{_counted(len(report.left_out), 'other file')} left out")
+    return ", ".join(said)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
