@@ -65,6 +65,18 @@ def test_what_is_saved_is_read(tmp_path: Path, rng: np.random.Generator) -> None
         save_image(tmp_path / "absent" / "x.png", image)
 
 
+def test_16_bits(tmp_path: Path, rng: np.random.Generator) -> None:
+    fine = rng.integers(0, 2**16, (5, 4)).astype(np.uint16)
+    Image.fromarray(fine).save(tmp_path / "fine.png")
+    expected = np.round(fine / 257)
+    np.testing.assert_array_equal(read_image(tmp_path / "fine.png", 1)[0], expected)
+    np.testing.assert_array_equal(read_image(tmp_path / "fine.png", 3), np.stack([expected] * 3))
+    assert Pictures(find([tmp_path])).channels == 1
+    Image.fromarray(rng.random((5, 4), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(TrousError, match="it has more than 16 bits"):
+        read_image(tmp_path / "float.tif", 1)
+
+
 def test_labels(tmp_path: Path) -> None:
     labels = np.array([3, 1, 4, 1, 5], np.uint8)
     np.testing.assert_array_equal(read_idx(idx(tmp_path / "labels-idx1-ubyte", labels)), labels)
@@ -75,6 +87,8 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         find([tmp_path / "absent.png"])
     with pytest.raises(TrousError, match="folder must hold pictures"):
         find([tmp_path])
+    with pytest.raises(TrousError, match="images must be files, folders or archives of images, not of labels"):
+        find([idx(tmp_path / "labels-idx1-ubyte", np.arange(3))])
     with pytest.raises(TrousError, match="images must be one at least"):
         find([])
     (tmp_path / "text.png").write_text("no picture")

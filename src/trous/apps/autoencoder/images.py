@@ -100,8 +100,11 @@ def find(sources: Iterable[Path]) -> list[Picture]:
             found += map(Picture, inside)
         elif not source.is_file():
             raise TrousError("images", "must be files or folders that are there", str(source))
-        elif "idx" in source.name and source.suffix in ("", ".gz"):
-            found += [Picture(source, place) for place in range(len(read_idx(source)))]
+        elif "idx" in source.name and source.suffix.lower() not in SUFFIXES:
+            archive = read_idx(source)
+            if archive.ndim != 3:
+                raise TrousError("images", "must be files, folders or archives of images, not of labels", str(source))
+            found += [Picture(source, place) for place in range(len(archive))]
         else:
             found.append(Picture(source))
     if not found:
@@ -110,12 +113,19 @@ def find(sources: Iterable[Path]) -> list[Picture]:
 
 
 def read_image(path: Path, channels: int) -> np.ndarray:
-    """A picture, `(channels, height, width)` of uint8; turned as its EXIF orientation says, without transparency."""
+    """A picture, `(channels, height, width)` of uint8; turned as its EXIF orientation says, without transparency.
+
+    Grey of 16 bits is rounded to 8. Raises TrousError for a file that is damaged, or holds other numbers.
+    """
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as image:
             turned = ImageOps.exif_transpose(image) if image.format in _TURNED else image
+            if turned.mode in ("I", "F"):
+                raise ValueError("it has more than 16 bits")
+            if turned.mode.startswith("I;16"):  # which Pillow would clip
+                turned = Image.fromarray(np.round(np.asarray(turned) / 257).astype(np.uint8))
             pixels = np.asarray(turned.convert("L" if channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _damaged(path, error) from None
