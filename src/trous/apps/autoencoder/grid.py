@@ -31,15 +31,17 @@ def cells(rows: Sequence[tuple[str, Sequence[np.ndarray]]], headings: Sequence[s
     shown = [(text, [_shown(image) for image in images]) for text, images in rows]
     each = max(max(image.width for _, images in shown for image in images), *(_width(font, h) for h in headings))
     text_room = len(headings) * (each + GAP) - GAP
-    height = max(image.height for _, images in shown for image in images) + TEXT + 2 * GAP
+    heights = [max(image.height for image in images) + TEXT + 2 * GAP for _, images in shown]
     width = len(headings) * (each + GAP) + 2 * GAP
-    columns = max(1, min(len(shown), WIDEST // width, math.ceil(math.sqrt(len(shown) * height / width))))
-    top = TEXT + 2 * GAP
-    page = Image.new("RGB", (columns * width, top + math.ceil(len(shown) / columns) * height), _PAPER)
+    columns = max(1, min(len(shown), WIDEST // width, math.ceil(math.sqrt(sum(heights) / width))))
+    tops = [TEXT + 2 * GAP]
+    for start in range(0, len(shown), columns):
+        tops.append(tops[-1] + max(heights[start : start + columns]))
+    page = Image.new("RGB", (columns * width, tops[-1]), _PAPER)
     pen = ImageDraw.Draw(page)
     for number, (text, images) in enumerate(shown):
         down, across = divmod(number, columns)
-        left, upper = across * width + GAP, top + down * height
+        left, upper = across * width + GAP, tops[down]
         for place, image in enumerate(images):
             page.paste(image, (left + place * (each + GAP), upper))
             if down == 0:
