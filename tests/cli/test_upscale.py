@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -148,21 +150,44 @@ def test_what_is_missing_is_named(
     assert not (folder / "x.png").exists()
 
 
-def test_torch_is_not_needed(folder: Path, weights: Path) -> None:
-    script = f"""
+SCRIPT = """
 import sys
 from pathlib import Path
 sys.modules["torch"] = sys.modules["PIL"] = None
 import trous.apps.upscale.network as shipped
-shipped.WEIGHTS = Path({str(weights)!r})
+shipped.WEIGHTS = Path(sys.argv[1])
 sys.argv = ["trous", "upscale", "photo.png", "large.png"]
-from trous.apps.pictures.vips import vips
 from trous.cli import main
 main()
 """
+
+
+def started(folder: Path, weights: Path) -> subprocess.Popen[str]:
+    """The command in a process of its own, in which there is neither torch nor Pillow."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert (ran.returncode, ran.stderr.strip()) == (0, "")
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(weights)]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_torch_is_not_needed(folder: Path, weights: Path) -> None:
+    process = started(folder, weights)
+    said = process.communicate(timeout=60)[1].strip()
+    assert (process.returncode, said) == (0, "")
     assert size(folder / "large.png") == (22, 16)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped(number: signal.Signals, folder: Path, weights: Path, rng: np.random.Generator) -> None:
+    Image.fromarray(rng.integers(0, 256, (2000, 1500, 3), np.uint8)).save(folder / "photo.png", compress_level=0)
+    before = sorted(os.listdir(folder))
+    process = started(folder, weights)
+    for _ in range(600):
+        if len(os.listdir(folder)) > len(before):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("nothing is being written")
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].strip()
+    assert (process.returncode, said) == (128 + number, "")
+    assert sorted(os.listdir(folder)) == before

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +51,8 @@ def upscale(
     """
     network, started = _network(scale, model), time.perf_counter()
     if source.is_dir():
-        report = _folder(source, target, network, force)
+        with _terminable():
+            report = _folder(source, target, network, force)
         for path, error in report.failed:
             typer.echo(f"trous: {path.name}: {error}", err=True)
         for done in report.enlarged:
@@ -59,7 +63,8 @@ def upscale(
         target = target / source.name
     if target.exists() and not force:
         raise TrousError("target", "must not be there yet, but for --force", str(target))
-    done = _file(source, target, network)
+    with _terminable():
+        done = _file(source, target, network)
     _say_pages(done)
     seconds = time.perf_counter() - started
     typer.echo(f"{source} ({done.before}) enlarged to {target} ({done.after}) in {seconds:.1f} s")
@@ -74,6 +79,20 @@ def _network(scale: int | None, model: str) -> Network:
     if scale not in (None, network.scale):
         raise TrousError("scale", f"must be that of the weights, {network.scale}", scale)
     return network
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Being told to end, as by a system that goes down, leaves as little behind as Ctrl-C does."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _file(source: Path, target: Path, network: Network) -> Enlarged:

@@ -11,6 +11,7 @@ from PIL import Image
 from apps.upscale.test_network import network
 from trous import TrousError
 from trous.apps.quality import luma
+from trous.apps.upscale import rows as rows_module
 from trous.apps.upscale.network import Network
 from trous.apps.upscale.rows import enlarge, enlarge_rows
 
@@ -49,6 +50,17 @@ def test_strips_make_the_whole(size: tuple[int, int], scale: int, bands: int, rn
     (whole,) = enlarge_rows(Rows(picture), size, net, strip=size[0])
     np.testing.assert_array_equal(np.concatenate(strips), whole)
     np.testing.assert_array_equal(whole, enlarge(picture, net))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_blocks_of_columns_make_the_whole(
+    scale: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(scale)
+    picture = rng.integers(0, 256, (70, 1001, 3), np.uint8)
+    blocks = enlarge(picture, net)
+    monkeypatch.setattr(rows_module, "COLUMNS", 5000)
+    np.testing.assert_array_equal(enlarge(picture, net), blocks)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

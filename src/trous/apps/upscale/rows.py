@@ -19,12 +19,13 @@ from trous.errors import TrousError
 from trous.functional import conv_transpose
 from trous.interpolation import interpolation_kernel, interpolation_spec
 
-#: Pixels of a strip, about: the feature maps of so many stay in a core's cache, or nearly.
-STRIP = 2**16
 #: Rows that the height of a strip is a multiple of. Register tiles are 1 to 6 rows high, and which of them a row is
 #: decides in what order its products are added up: where all strips begin at a multiple of every height, a row is the
 #: same one of its tile in a strip as in the whole, and has the same bits.
 ALIGNED = 60
+#: Rows of a strip at most, and its pixels, unless 60 rows have more; columns of the blocks that it is computed in. What
+#: is computed twice, the rows and columns around, should be little, and the feature maps small.
+ROWS, STRIP, COLUMNS = 480, 2**21, 960
 #: Bands of a picture: grey, grey and alpha, RGB, RGB and alpha.
 BANDS = (1, 2, 3, 4)
 
@@ -64,14 +65,14 @@ def enlarge_rows(read: Read, size: tuple[int, int], network: Network, strip: int
             for once, from the top to the bottom.
         size: height and width of the picture.
         network: what `load` gives.
-        strip: rows of the small picture at a time, rounded up to a multiple of 60; about as many as have 65,536 pixels
-            if not given.
+        strip: rows of the small picture at a time, rounded up to a multiple of 60; if not given 480, or as many as have
+            two million pixels.
 
     Yields:
         Arrays `(rows*scale, width*scale, bands)` of the same dtype.
     """
     height, width = size
-    step = -(-(strip or STRIP // width or 1) // ALIGNED) * ALIGNED
+    step = ALIGNED * (-(-strip // ALIGNED) if strip else max(1, min(ROWS, STRIP // width) // ALIGNED))
     halo = network.halo
     kept = read(0, 0)  # no rows yet, but the type and the bands of them
     first = 0  # the row of the picture that comes first in kept
@@ -81,9 +82,22 @@ def enlarge_rows(read: Read, size: tuple[int, int], network: Network, strip: int
         kept = np.concatenate([kept[above - first :], read(first + len(kept), below)])
         first = above
         missing = (halo - (start - above), halo - (below - stop))
-        rows = np.pad(kept, (missing, (halo, halo), (0, 0)), mode="edge")
-        cut = slice(halo * network.scale, -halo * network.scale)
-        yield _enlarged(rows, network)[cut, cut]
+        yield _strip(np.pad(kept, (missing, (0, 0), (0, 0)), mode="edge"), network)
+
+
+def _strip(rows: np.ndarray, network: Network) -> np.ndarray:
+    """A strip enlarged, block by block, from its rows and those around it."""
+    halo, scale = network.halo, network.scale
+    height, width, bands = rows.shape
+    out = np.empty(((height - 2 * halo) * scale, width * scale, bands), rows.dtype)
+    cut = slice(halo * scale, -halo * scale)
+    for start in range(0, width, COLUMNS):
+        stop = min(start + COLUMNS, width)
+        left, right = max(start - halo, 0), min(stop + halo, width)
+        missing = (halo - (start - left), halo - (right - stop))
+        block = np.pad(rows[:, left:right], ((0, 0), missing, (0, 0)), mode="edge")
+        out[:, start * scale : stop * scale] = _enlarged(block, network)[cut, cut]
+    return out
 
 
 def _enlarged(pixels: np.ndarray, network: Network) -> np.ndarray:
