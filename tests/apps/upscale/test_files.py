@@ -17,6 +17,7 @@ from PIL import Image
 
 from apps.upscale.test_network import KERNELS, network
 from trous.apps.pictures import Layout, open_picture, save_picture
+from trous.apps.upscale import rows
 from trous.apps.upscale.files import enlarge_file, enlarge_folder, pictures_in
 from trous.apps.upscale.model import Upscaler, tensors
 from trous.apps.upscale.rows import enlarge, enlarge_rows
@@ -44,12 +45,15 @@ def write(path: Path, array: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("bands", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_file_is_what_the_whole_gives(dtype: Any, bands: int, tmp_path: Path, rng: np.random.Generator) -> None:
+def test_a_file_is_what_the_whole_gives(
+    dtype: Any, bands: int, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A height of several strips."""
+    monkeypatch.setattr(rows, "ROWS", 60)
     small = rng.integers(0, np.iinfo(dtype).max + 1, (200, 1100, bands), dtype)
     write(tmp_path / "a.png", small)
     told: list[tuple[int, int]] = []
-    done = enlarge_file(tmp_path / "a.png", tmp_path / "b.tif", NET, progress=lambda *rows: told.append(rows))
+    done = enlarge_file(tmp_path / "a.png", tmp_path / "b.tif", NET, progress=lambda *done: told.append(done))
     (whole,) = enlarge_rows(lambda start, stop: small[start:stop], (200, 1100), NET, strip=200)
     assert (pixels(tmp_path / "b.tif") == whole).all()
     assert (str(done.before), str(done.after), done.pages) == ("1100 × 200", "2200 × 400", 1)
