@@ -1,4 +1,4 @@
-"""Where data lies that is not part of trous."""
+"""Where data lies that is not part of trous, and the pictures in it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 from trous.errors import TrousError
+
+#: Of pictures in folders; a file that is named may have any that Pillow reads.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm")
 
 
 def data_folder() -> Path:
@@ -23,3 +26,14 @@ def located(name: str) -> Path:
         if folder.is_dir():
             return folder
     raise TrousError("folder", "must be a folder that is there, or one in that of TROUS_DATA", name)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Every picture in the folder and the folders in it, by their suffix, in an order that depends on names alone.
+
+    Raises TrousError where there are none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise TrousError("folder", f"must hold pictures ({', '.join(SUFFIXES)})", str(folder))
+    return found

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from trous import TrousError
+from trous.apps.data import pictures_in
 from trous.apps.quality import luma
 from trous.apps.resize import imresize
-from trous.apps.upscale.patches import Pair, Patches, batch, find, pair, pairs, read_luma
+from trous.apps.upscale.patches import Pair, Patches, batch, pair, pairs, read_luma
 
 
 def numbered(rows: int, columns: int, scale: int, start: int = 0) -> Pair:
@@ -65,7 +66,7 @@ def test_pictures_are_found_and_read(tmp_path: Path, rng: np.random.Generator) -
     Image.fromarray(colours).save(tmp_path / "inner" / "b.PNG")
     Image.fromarray(colours[..., 0]).save(tmp_path / "a.png")
     (tmp_path / "notes.txt").write_text("no picture")
-    paths = find([tmp_path])
+    paths = pictures_in(tmp_path)
     assert [path.name for path in paths] == ["a.png", "b.PNG"]
     np.testing.assert_array_equal(read_luma(paths[1]), luma(colours))
     done: list[None] = []
@@ -75,10 +76,8 @@ def test_pictures_are_found_and_read(tmp_path: Path, rng: np.random.Generator) -
 
 
 def test_errors(tmp_path: Path) -> None:
-    with pytest.raises(TrousError, match="folder must be a folder that exists"):
-        find([tmp_path / "absent"])
     with pytest.raises(TrousError, match="folder must hold pictures"):
-        find([tmp_path])
+        pictures_in(tmp_path)
     (tmp_path / "a.png").write_bytes(b"\x89PNG but not for long")
     with pytest.raises(TrousError, match="picture must be one that can be read"):
         read_luma(tmp_path / "a.png")

@@ -86,7 +86,7 @@ def test_patches_change_with_the_epoch_and_not_with_the_run(folder: Path) -> Non
         return next(iter(pictures.train_dataloader()))[0].numpy()
 
     recipe = Recipe(2, ("pictures",), epochs=3, **SMALL)
-    found = training.pairs(training.find([folder / "pictures"]), 2, (1.0,), lambda: None)
+    found = training.pairs(training.pictures_in(folder / "pictures"), 2, (1.0,), lambda: None)
     np.testing.assert_array_equal(first(1), first(1))
     assert (first(0) != first(1)).any()
 

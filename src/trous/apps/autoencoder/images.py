@@ -14,10 +14,9 @@ from typing import Any, overload
 
 import numpy as np
 
+from trous.apps.data import SUFFIXES, pictures_in
 from trous.errors import TrousError
 
-#: What is taken from a folder; a file that is named may have any ending that Pillow reads.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm")
 #: Pixels that stay in memory once they were read.
 BUDGET = 2**30
 #: Formats of cameras, which say at the beginning of a file how the camera was held.
@@ -94,10 +93,7 @@ def find(sources: Iterable[Path]) -> list[Picture]:
     found: list[Picture] = []
     for source in sources:
         if source.is_dir():
-            inside = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not inside:
-                raise TrousError("folder", f"must hold pictures ({', '.join(SUFFIXES)})", str(source))
-            found += map(Picture, inside)
+            found += map(Picture, pictures_in(source))
         elif not source.is_file():
             raise TrousError("images", "must be files or folders that are there", str(source))
         elif "idx" in source.name and source.suffix.lower() not in SUFFIXES:

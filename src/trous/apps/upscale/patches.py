@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,27 +13,12 @@ from trous.apps.quality import luma
 from trous.apps.resize import imresize
 from trous.errors import TrousError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-
 
 class Pair(NamedTuple):
     """Luma from 0 to 255, in steps of 1/256: `small` is `large` reduced by the scale."""
 
     small: np.ndarray
     large: np.ndarray
-
-
-def find(folders: Iterable[Path]) -> list[Path]:
-    """Every picture in the folders and the folders in them, in an order that depends on their names alone."""
-    found = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise TrousError("folder", "must be a folder that exists", str(folder))
-        inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        if not inside:
-            raise TrousError("folder", f"must hold pictures ({', '.join(SUFFIXES)})", str(folder))
-        found += inside
-    return found
 
 
 def read_luma(path: Path) -> np.ndarray:

@@ -18,13 +18,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from trous.apps.data import located
+from trous.apps.data import located, pictures_in
 from trous.apps.fitting import Machines, fit
 from trous.apps.quality import psnr
 from trous.apps.recipes import claim
 from trous.apps.upscale.model import Upscaler, enlarge_by, tensors, widen
 from trous.apps.upscale.network import Network
-from trous.apps.upscale.patches import Pair, Patches, batch, find, pairs
+from trous.apps.upscale.patches import Pair, Patches, batch, pairs
 from trous.apps.upscale.recipe import Recipe
 from trous.errors import TrousError
 from trous.files import replace_file
@@ -89,7 +89,7 @@ class Pictures(lightning.LightningDataModule):
 
 def prepared(recipe: Recipe, done: Done | None = None) -> Pictures:
     """What the recipe learns from; `done(n, total)` is called after each picture."""
-    paths = find(located(name) for name in recipe.folders)
+    paths = [path for name in recipe.folders for path in pictures_in(located(name))]
     if len(paths) < 2:
         raise TrousError("folders", "must hold two pictures at least, one to learn from and one to measure", len(paths))
     held_out = min(recipe.held_out, max(1, len(paths) // 10))
