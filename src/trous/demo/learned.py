@@ -12,7 +12,7 @@ from trous.apps.upscale import load
 from trous.apps.upscale.rows import enlarge, enlarge_rows
 from trous.demo.photo import Photo
 
-SCALES = (2, 3)
+SCALES = (2, 3, 4)
 
 
 @dataclass(frozen=True)
