@@ -13,12 +13,10 @@ import torch
 
 from trous.apps.fitting import fit
 from trous.apps.quality import eight_bit
-from trous.apps.resize import imresize
 from trous.apps.upsampling import checkerboard, methods
 from trous.apps.upscale.model import enlarge_by
-from trous.apps.upscale.patches import read_luma
 from trous.apps.upscale.recipe import Recipe
-from trous.apps.upscale.scores import Enlarge, bicubic, mean, score
+from trous.apps.upscale.scores import Enlarge, bicubic, enlarged_and_true, mean, score
 from trous.apps.upscale.training import Pictures, Training, prepared
 from trous.bench.timing import interleaved
 from trous.functional import conv_transpose
@@ -108,10 +106,8 @@ def _measured(
 
 
 def _error(enlarge: Enlarge, path: Path, scale: int) -> np.ndarray:
-    large = read_luma(path)
-    height, width = (n // scale for n in large.shape)
-    large = large[: height * scale, : width * scale]
-    return eight_bit(255 * enlarge(imresize(large, (height, width)) / 255)) - large
+    enlarged, large = enlarged_and_true(enlarge, path, scale)
+    return eight_bit(enlarged) - large
 
 
 def _interpolated(name: str, scale: int, luma: np.ndarray) -> np.ndarray:

@@ -32,11 +32,16 @@ class Score:
 def score(enlarge: Enlarge, paths: Iterable[Path], scale: int) -> Iterator[Score]:
     """The score of every picture, in their order."""
     for path in paths:
-        large = read_luma(path)
-        height, width = (n // scale for n in large.shape)
-        large = large[: height * scale, : width * scale]
-        enlarged = 255.0 * enlarge(imresize(large, (height, width)) / 255)
+        enlarged, large = enlarged_and_true(enlarge, path, scale)
         yield Score(path.stem, *(measure(enlarged, large, border=scale) for measure in (psnr, ssim)))
+
+
+def enlarged_and_true(enlarge: Enlarge, path: Path, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """Luma from 0 to 255: of the picture made small and enlarged again, and as it was, cut to multiples of scale."""
+    large = read_luma(path)
+    height, width = (n // scale for n in large.shape)
+    large = large[: height * scale, : width * scale]
+    return 255.0 * enlarge(imresize(large, (height, width)) / 255), large
 
 
 def bicubic(scale: int) -> Enlarge:
