@@ -150,3 +150,15 @@ def test_cropping_is_padding_below_zero() -> None:
     assert cropped.conv().taps == ((0, 0, 3), (0, 1, 4))
     assert cropped.conv().output_size(10) == (10 - 3 + 1 - 2) // 5 + 1
     assert cropped.conv().adjoint() == cropped.transposed()
+
+
+def test_reads_of_every_output_are_the_rows_of_the_matrix() -> None:
+    random = Random(3)
+    for _ in range(500):
+        plan, size, outputs = random_resampler(random), random.randint(0, 15), random.randint(0, 15)
+        found = np.zeros((outputs, size), int)
+        for output in range(outputs):
+            for tap, i in plan.reads(output).items():
+                if 0 <= i < size:
+                    found[output, i] += WEIGHTS[tap.kernel]
+        assert np.array_equal(found, plan_matrix(BoundAxis(plan, size, outputs), WEIGHTS)), plan

@@ -54,8 +54,7 @@ def _along(array: np.ndarray, axis: int, outputs: int) -> np.ndarray:
     plan = interpolated_axis("cubic", rate, antialias=True)
     centre = (np.arange(outputs) + 0.5) * float(rate) - 0.5
     widest = max(len(taps) for taps in plan.by_phase)
-    phases = [[tap.offset for tap in taps] for taps in plan.by_phase]
-    first = np.array([plan.down * (o // plan.up) + phases[o % plan.up][0] for o in range(outputs)])
+    first = np.array([min(plan.reads(o).values()) for o in range(outputs)])
     position = first[:, None] + np.arange(widest)
     distance = (position - centre[:, None]) / float(max(rate, Fraction(1)))
     weight = _cubic(distance)  # 0 beyond the taps of a phase that has fewer

@@ -106,9 +106,9 @@ def _file(source: Path, target: Path, network: Network) -> Enlarged:
 
 
 def _folder(source: Path, target: Path, network: Network, force: bool) -> FolderReport:
-    from trous.apps.upscale.files import Progress, enlarge_folder, pictures_in
+    from trous.apps.upscale.files import Progress, enlarge_folder, pictures_and_others
 
-    count, begun = len(pictures_in(source)[0]), itertools.count(1)
+    count, begun = len(pictures_and_others(source)[0]), itertools.count(1)
     with _bar() as bar:
         rows = bar.add_task("", total=None)
 

@@ -73,6 +73,11 @@ class AxisPlan:
             groups[tap.phase].append(tap)
         return tuple(tuple(group) for group in groups)
 
+    def reads(self, output: int) -> dict[Tap, int]:
+        """The taps of an output, and the input that each of them reads, which may lie beyond the border."""
+        step, phase = divmod(output, self.up)
+        return {tap: self.down * step + tap.offset for tap in self.by_phase[phase]}
+
     @cached_property
     def offsets(self) -> tuple[int, ...]:
         """The distinct input offsets, ascending; several phases may share one."""

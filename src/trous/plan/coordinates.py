@@ -40,9 +40,7 @@ def places(mode: str, inputs: int, outputs: int, rate: Fraction, region: tuple[F
 
 def overshoot(axis: AxisPlan, inputs: int, outputs: int) -> tuple[int, int]:
     """Inputs before the first and behind the last that the first and the last output read; 0 where they stay inside."""
-    (first, *_), (*_, last) = (
-        [tap.offset + axis.down * (o // axis.up) for tap in axis.by_phase[o % axis.up]] for o in (0, outputs - 1)
-    )
+    (first, *_), (*_, last) = (axis.reads(o).values() for o in (0, outputs - 1))
     return max(0, -first), max(0, last - inputs + 1)
 
 

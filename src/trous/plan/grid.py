@@ -74,10 +74,7 @@ class Grid:
 
     def taps(self, output: int) -> dict[Tap, int]:
         """The taps of an output that land inside, and the input that each of them reads."""
-        plan = self.axis.plan
-        step = output // plan.up
-        reads = {tap: plan.down * step + tap.offset for tap in plan.by_phase[self.phase(output)]}
-        return {tap: i for tap, i in reads.items() if 0 <= i < self.axis.input_size}
+        return {tap: i for tap, i in self.axis.plan.reads(output).items() if 0 <= i < self.axis.input_size}
 
 
 def _kernel(tap: Tap) -> int:

@@ -64,7 +64,7 @@ def nearest_axis(rate: Fraction, *, centred: bool = False) -> AxisPlan:
 def nearest_indices(inputs: int, outputs: int) -> tuple[int, ...]:
     """The input that each of `outputs` copies by `nearest_axis`: one of those whose share of the outputs it lies in."""
     axis = nearest_axis(Fraction(inputs, outputs))
-    return tuple(axis.by_phase[o % axis.up][0].offset + o // axis.up * axis.down for o in range(outputs))
+    return tuple(i for o in range(outputs) for i in axis.reads(o).values())
 
 
 def interpolated_axis(kind: str, rate: Fraction, *, corners: bool = False, antialias: bool = False) -> AxisPlan:

@@ -18,7 +18,7 @@ from PIL import Image
 from apps.upscale.test_network import KERNELS, network
 from trous.apps.pictures import Layout, open_picture, save_picture
 from trous.apps.upscale import rows
-from trous.apps.upscale.files import enlarge_file, enlarge_folder, pictures_in
+from trous.apps.upscale.files import enlarge_file, enlarge_folder, pictures_and_others
 from trous.apps.upscale.model import Upscaler, tensors
 from trous.apps.upscale.rows import enlarge, enlarge_rows
 from trous.errors import TrousError
@@ -179,4 +179,4 @@ def test_folders_that_cannot_be(album: Path, tmp_path: Path) -> None:
         with pytest.raises(TrousError, match=said):
             enlarge_folder(source, target, NET)
     assert not (tmp_path / "x").exists()
-    assert len(pictures_in(album)[0]) == 4
+    assert len(pictures_and_others(album)[0]) == 4

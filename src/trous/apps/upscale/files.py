@@ -78,7 +78,7 @@ def enlarge_folder(
     Raises:
         TrousError: one of the folders cannot be what it must. A picture that fails is in the report.
     """
-    pictures, left_out = pictures_in(source)
+    pictures, left_out = pictures_and_others(source)
     if target.exists() and target.samefile(source):
         raise TrousError("target", "must be another folder than the source", str(target))
     try:
@@ -99,7 +99,7 @@ def enlarge_folder(
     return report
 
 
-def pictures_in(folder: Path) -> tuple[list[Path], list[Path]]:
+def pictures_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
     """The files of a folder that are pictures by their suffix, and those that are not or are hidden, by name.
 
     Raises TrousError if it cannot be read or has no pictures.

@@ -89,13 +89,18 @@ class Network:
         return conv_transpose(hidden, self.up, self.bias, stride=up.stride, padding=up.padding, residual=plain)[0, 0]
 
 
+def shipped() -> list[tuple[str, int]]:
+    """Model and scale of every network that comes with trous."""
+    parts = (path.stem.rpartition("-x") for path in WEIGHTS.glob("*.safetensors"))
+    return sorted((model, int(scale)) for model, _, scale in parts)
+
+
 def load(scale: int, model: str = "small") -> Network:
     """The network of that name that ships for a scale. Raises TrousError where there is none."""
-    there = {(name, int(times)) for name, _, times in (path.stem.rpartition("-x") for path in WEIGHTS.glob("*-x*"))}
-    if model not in (names := {name for name, _ in there}):
-        raise TrousError("model", f"must be one of {', '.join(sorted(names))}", model)
-    if (model, scale) not in there:
-        scales = ", ".join(str(times) for name, times in sorted(there) if name == model)
+    if model not in (models := {name for name, _ in shipped()}):
+        raise TrousError("model", f"must be one of {', '.join(sorted(models))}", model)
+    if (model, scale) not in shipped():
+        scales = ", ".join(str(times) for name, times in shipped() if name == model)
         raise TrousError("scale", f"must be one of {scales}", scale)
     return read(WEIGHTS / f"{model}-x{scale}.safetensors")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trous.apps.upscale.network import WEIGHTS, Network, load
+from trous.apps.upscale.network import Network, load, shipped
 from trous.apps.upscale.rivals import callers
 from trous.apps.upscale.scores import Score, bicubic, mean, score
 from trous.bench.record import Record, Track
@@ -27,12 +27,6 @@ EXPLANATION = (
 )
 
 Named = tuple[str, int]  #: model and scale
-
-
-def shipped() -> list[Named]:
-    """Every model and scale there are weights of."""
-    parts = (path.stem.rsplit("-x", 1) for path in WEIGHTS.glob("*.safetensors"))
-    return sorted((model, int(scale)) for model, scale in parts)
 
 
 def measure(root: Path, threads: int, seconds: float, track: Track[Any]) -> Record:
