@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -36,9 +36,10 @@ def folded(blocks: Sequence[Block]) -> Folded:
     shown: list[Block] = []
     repeats: list[Repeat] = []
     new: dict[int, int] = {}  # where a block is shown
+    last_reader = {source: place for place, block in enumerate(blocks) for source in block.sources}
     at = 0
     while at < len(blocks):
-        period, count = max(_repetitions(blocks, at), key=lambda pair: (pair[0] * (pair[1] - 1), -pair[0]))
+        period, count = max(_repetitions(blocks, at, last_reader), key=lambda pair: (pair[0] * (pair[1] - 1), -pair[0]))
         if count > 1:
             repeats.append(Repeat(len(shown), period, count))
         new |= {at + j: len(shown) + j % period for j in range(period * count)}
@@ -51,13 +52,12 @@ def folded(blocks: Sequence[Block]) -> Folded:
     return Folded(tuple(shown), tuple(repeats))
 
 
-def _repetitions(blocks: Sequence[Block], start: int) -> Iterator[tuple[int, int]]:
+def _repetitions(blocks: Sequence[Block], start: int, last_reader: Mapping[int, int]) -> Iterator[tuple[int, int]]:
     """(period, count) of what begins at `start`; (1, 1) if nothing does.
 
     Of what is folded away, all is read from behind the repetitions, as the skips of WaveNet, or nothing.
     """
     yield 1, 1
-    last_reader = {source: n for n, block in enumerate(blocks) for source in block.sources}
     for period in range(1, min(_LONGEST, (len(blocks) - start) // 2) + 1):
         count = 1
         while all(_alike(blocks, start, period, start + j + period * count) for j in range(period)):
