@@ -56,7 +56,11 @@ def test_a_list_is_written_down(
     [
         (["calls", "--problem", "conv,c1-1,x4,k3", "--seconds", "0"], "Small calls"),
         (["memory", "mine.json", "a"], "most asked: "),
-        (["models", "fsrcnn", "--seconds", "0", "--peers", "torch", "--frozen"], "best: geometric mean "),
+        pytest.param(
+            ["models", "fsrcnn", "--seconds", "0", "--peers", "torch", "--frozen"],
+            "best: geometric mean ",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )

@@ -64,7 +64,7 @@ def large_picture(path: Path, layout: Layout) -> Path:
 
 @pytest.mark.parametrize(("suffix", "bands"), [(".png", 1), (".tif", 3)])
 def test_more_rows_take_no_more_memory(suffix: str, bands: int, tmp_path: Path) -> None:
-    few, many = (Layout(rows, 5_000, bands, np.dtype(np.uint8)) for rows in (500, 1_400))
+    few, many = (Layout(rows, 5_000, bands, np.dtype(np.uint8)) for rows in (500, 3_000))
     target = tmp_path / f"x{suffix}"
     least, most = (
         peak(DOUBLE, large_picture(tmp_path / f"{layout.height}{suffix}", layout), target) for layout in (few, many)
