@@ -24,6 +24,9 @@ INFOS = {info.name.rpartition(".")[2]: info for info in op_db if info.name.remov
 #: Every dtype that torch lists and trous takes; int64, which torch lists too, is refused with a hint.
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.complex64, torch.complex128)
 
+#: Slow: bfloat16 stands for all of sixteen bits, complex128 for complex numbers, which are pairs of real ones.
+TWINS = (torch.float16, torch.complex64)
+
 
 def outcome(function: Any, sample: Any, dtype: torch.dtype) -> list[torch.Tensor]:
     """The output, and the gradients of everything in the sample that takes one, computed in `dtype`."""
@@ -45,7 +48,7 @@ def test_the_samples_are_there() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")  # torch, of its own copy
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", [pytest.param(d, marks=[pytest.mark.slow] * (d in TWINS), id=str(d)) for d in DTYPES])
 @pytest.mark.parametrize("name", NAMES)
 def test_samples(name: str, dtype: torch.dtype) -> None:
     count = 0

@@ -39,7 +39,7 @@ from turns import bring_new, taking_turns, turn
 SEED, COUNT = 2026, 3000
 ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")))
 
-FAST = bring_new(((problem, turn(number)) for number, problem in enumerate(ALL[:600])), first=200)
+FAST = bring_new(((problem, turn(number)) for number, problem in enumerate(ALL[:600])), first=120)
 #: Problems and their numbers. Most are slow, since each compiles code of its own, which the tests of a number share.
 NUMBERED = [
     pytest.param(number, problem, marks=[pytest.mark.slow] * (number not in FAST)) for number, problem in enumerate(ALL)
@@ -129,7 +129,7 @@ def test_back_ends_agree_with_torch(number: int, problem: Problem) -> None:
 SIXTEEN_BITS = tuple(random_problems(SEED, 150, dtypes=("bfloat16", "float16")))
 
 
-@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(SIXTEEN_BITS, first=40))
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(SIXTEEN_BITS, first=20))
 def test_sixteen_bits_are_rounded_once(problem: Problem, instruction_sets: Sequence[str]) -> None:
     """Sums in float32 are exact, so that one rounding at the end gives the same bits everywhere."""
     assert_rounded_once(problem, instruction_sets)
