@@ -34,6 +34,7 @@ NAMES = [
     "nn",
     "solve",
     "solve_stack",
+    "stream",
 ]
 
 WITHOUT_TORCH = "import sys; sys.modules['torch'] = None; import trous; "

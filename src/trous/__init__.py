@@ -4,8 +4,9 @@ Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose`
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
 that stay as they are. `explain` says which code a call would run. `solve` finds the specs between two sizes and
 `solve_stack` the layers that see a field, `inspect` says what a network does to sizes, receptive fields and budgets,
-`mirror` makes the decoder of an encoder, `draw` shows what a layer computes, `conventions` says how other frameworks
-spell it. Importing this needs NumPy and llvmlite; what only some need is imported when first asked for, torch among it.
+`mirror` makes the decoder of an encoder, `stream` feeds a network block by block, `draw` shows what a layer computes,
+`conventions` says how other frameworks spell it. Importing this needs NumPy and llvmlite; what only some need is
+imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from trous.mirroring import mirror
     from trous.nn import accelerate
     from trous.solving import solve, solve_stack
+    from trous.streaming import stream
 
 __version__ = "0.1.0.dev0"
 
@@ -51,6 +53,7 @@ __all__ = [
     "nn",
     "solve",
     "solve_stack",
+    "stream",
 ]
 
 _NEEDS_TORCH = ("accelerate", "nn")
@@ -64,6 +67,7 @@ _LATE = {
     "nn": "trous.nn",
     "solve": "trous.solving",
     "solve_stack": "trous.solving",
+    "stream": "trous.streaming",
 }
 
 

@@ -1,0 +1,204 @@
+"""Streams against the whole signal: the same samples, and none later than it has to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import trous.nn
+from streaming.networks import network
+from trous import TrousError, stream
+from trous.streaming.live import Stream
+
+SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= 20)) for seed in range(500)]
+
+
+def whole(module: nn.Module, x: Tensor) -> Tensor | None:
+    """What the module makes of the whole signal; None where it is too short."""
+    try:
+        with torch.no_grad():
+            return module(x)
+    except (RuntimeError, TrousError):
+        return None
+
+
+def signal_for(module: nn.Module, random: Random) -> Tensor:
+    length = random.randint(30, 60)
+    while (y := whole(module, x := torch.randn(2, 2, length, dtype=torch.float64))) is None or y.shape[-1] < 3:
+        length *= 2
+    return x
+
+
+def in_blocks(live: Stream, x: Tensor, random: Random) -> list[tuple[int, Tensor]]:
+    """Samples pushed so far and what came of them, block by block, the last by `flush`."""
+    at, found = 0, []
+    while at < x.shape[-1]:
+        count = random.choice((0, 1, 1, 2, 3, 5, 8, 21))
+        block = x[..., at : at + count]
+        at += block.shape[-1]
+        found.append((at, live.push(block)))
+    return [*found, (at, live.flush())]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_in_blocks_as_at_once(seed: int) -> None:
+    random = Random(seed)
+    module = network(random, 2)
+    x = signal_for(module, random)
+    expected = whole(module, x)
+    assert expected is not None
+    live = stream(module)
+    for _ in range(2):  # after `flush` it begins anew
+        got = torch.cat([y for _, y in in_blocks(live, x, random)], -1)
+        assert got.shape == expected.shape
+        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_output_could_come_sooner(seed: int) -> None:
+    """Fed sample by sample: what comes with a sample depends on it, or is another in a signal that ends before it."""
+    random = Random(seed)
+    module = network(random, 2, holes=False)
+    x = signal_for(module, random)
+    expected, live, given = whole(module, x), stream(module), 0
+    assert expected is not None
+    for n in range(1, x.shape[-1] + 1):
+        count = live.push(x[..., n - 1 : n]).shape[-1]
+        if count and n > 1:  # with none no module runs
+            shorter = whole(module, x[..., : n - 1])
+            if shorter is not None and torch.equal(shorter[..., given : given + 1], expected[..., given : given + 1]):
+                marked = x.clone()
+                marked[..., n - 1] = float("nan")
+                with_mark = whole(module, marked)
+                assert with_mark is not None and with_mark[..., given].isnan().any(), (n, given)
+        given += count
+
+
+def causal() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(trous.nn.Conv1d(1, 4, 3, padding="causal", dilation=4), nn.Tanh(), nn.Conv1d(4, 1, 1)).eval()
+
+
+def test_delay_and_context() -> None:
+    live = stream(causal())
+    assert live.push(torch.randn(1, 1, 5)).shape == (1, 1, 5)
+    assert (live.delay, live.context) == (0, 8)
+    centred = stream(nn.Conv1d(1, 1, 9, padding=4))
+    centred.push(torch.randn(1, 1, 1))
+    assert (centred.delay, centred.context) == (4, 4)
+    strided = stream(nn.Sequential(nn.Conv1d(1, 2, 8, 4, 2), nn.ConvTranspose1d(2, 1, 8, 4, 2)))
+    strided.push(torch.randn(1, 1, 1))
+    # an output waits for the second of the two windows that it lies in, and for the samples to which that one reaches
+    assert (strided.delay, strided.context) == (7, 7)
+
+
+def test_a_state_is_saved_and_gone_on_with(tmp_path: Path) -> None:
+    module, x = causal(), torch.randn(2, 1, 40)
+    live = stream(module)
+    first = live.push(x[..., :17])
+    torch.save(live.state_dict(), tmp_path / "state.pt")
+    later = stream(module)
+    later.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for going_on in (live, later):
+        rest = torch.cat([going_on.push(x[..., 17:]), going_on.flush()], -1)
+        torch.testing.assert_close(torch.cat([first, rest], -1), whole(module, x))
+
+
+def test_streams_do_not_know_each_other() -> None:
+    module, x = causal(), torch.randn(2, 1, 30)
+    one = stream(module)
+    one.push(x[..., :11])
+    other = one.again()
+    got = torch.cat([other.push(x), other.flush()], -1)
+    torch.testing.assert_close(got, whole(module, x))
+    torch.testing.assert_close(one.push(x[..., 11:]), whole(module, x)[..., 11:])  # type: ignore[index]
+
+
+def test_what_the_module_learns_is_used() -> None:
+    module, x = causal(), torch.randn(1, 1, 20)
+    live = stream(module)
+    live.push(x)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(2)
+    live.reset()
+    torch.testing.assert_close(live.push(x), whole(module, x))
+
+
+def test_another_batch_after_the_end() -> None:
+    module = causal()
+    live = stream(module)
+    for batch in (1, 3):
+        x = torch.randn(batch, 1, 12)
+        torch.testing.assert_close(torch.cat([live.push(x), live.flush()], -1), whole(module, x))
+
+
+def test_a_module_in_training_stays_so() -> None:
+    module = nn.Sequential(nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2), nn.Dropout(0.5)).train()
+    stream(module).push(torch.randn(1, 1, 9))
+    assert all(each.training for each in module.modules())
+
+
+class Mixed(nn.Module):
+    """Channels mixed by matrix products from the left, split, summed, turned round and put together again."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = torch.ones(3, 2, dtype=x.dtype) * torch.tensor([[1.0], [2.0], [3.0]], dtype=x.dtype)
+        mixed = torch.matmul(weight, x)
+        first, second, third = mixed.unbind(1)
+        together = torch.stack([first, second + third], 1).flip(1)
+        return torch.cat([together, mixed.mean(1, keepdim=True), x.select(1, 0).unsqueeze(1)], 1).softmax(1)
+
+
+def test_whatever_happens_across_channels() -> None:
+    x = torch.randn(2, 2, 23)
+    live = stream(Mixed())
+    got = torch.cat([live.push(x[..., :9]), live.push(x[..., 9:]), live.flush()], -1)
+    torch.testing.assert_close(got, whole(Mixed(), x))
+
+
+class Flipped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(-1)
+
+
+class Placed(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.arange(x.shape[-1])
+
+
+@pytest.mark.parametrize(
+    ("module", "why"),
+    [
+        (nn.GroupNorm(1, 2), "native_group_norm needs the mean and the variance of the whole signal"),
+        (nn.AdaptiveAvgPool1d(1), "takes the whole signal together|not known"),
+        (nn.Softmax(-1), "_softmax takes the whole signal together"),
+        (Flipped(), "flip takes the whole signal together"),
+        (Placed(), "must not compute with the length of the signal"),
+        (nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"), "cannot be streamed"),
+        (nn.Conv1d(3, 1, 3), "must be what the module accepts; its forward pass failed"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_streamed_says_why(module: nn.Module, why: str) -> None:
+    with pytest.raises(TrousError, match=why):
+        stream(module).push(torch.randn(1, 2, 8))
+
+
+def test_bad_calls() -> None:
+    with pytest.raises(TrousError, match=r"module must be a torch\.nn\.Module, got 'int'"):
+        stream(3)  # type: ignore[arg-type]
+    live = stream(causal())
+    with pytest.raises(TrousError, match="flush must follow a block"):
+        live.flush()
+    with pytest.raises(TrousError, match="stream must have seen a block"):
+        _ = live.delay
+    live.push(torch.randn(1, 1, 4))
+    with pytest.raises(TrousError, match="block must be like the first"):
+        live.push(torch.randn(2, 1, 4))
+    with pytest.raises(TrousError, match="dim must be a dimension of the block"):
+        stream(causal(), dim=3).push(torch.randn(1, 1, 4))
