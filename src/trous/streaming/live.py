@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -64,12 +65,17 @@ def network(module: nn.Module, shape: tuple[int, ...], dim: int, dtype: torch.dt
 
     Raises TrousError where something in the module cannot be streamed, and says what.
     """
+    if recurrent := [name for name, each in module.named_modules() if isinstance(each, nn.RNNBase)]:
+        raise TrousError("module", "cannot be streamed: it has a recurrent layer", recurrent[0])
     first, second = ((*shape[:dim], n, *shape[dim + 1 :]) for n in LENGTHS)
     source, steps, output = trace(module, (first, second), dtype, device)
     if not isinstance(output, Ref):
         raise TrousError("module", "must return one tensor that depends on its input", type(output).__name__)
     known = {source: Signal(Place(dim), lambda received: received, LENGTHS, first, dtype, device)}
-    specs = {id(layer.weight): layer._spec() for layer in module.modules() if isinstance(layer, Layer)}
+    specs = defaultdict(set)
+    for layer in module.modules():
+        if isinstance(layer, Layer) and "weight" in layer._parameters:  # else it is another tensor at every call
+            specs[id(layer.weight)].add(layer._spec())
     nodes = []
     for step in steps:
         made, known[step.name] = node(step, known, specs)
@@ -137,8 +143,9 @@ class Stream:
     def delay(self) -> int:
         """By how many samples of the input an output can come later than its place in the signal.
 
-        The output of place `o` lies at input `o * rate`, and is known when `delay` more have been pushed; no stream can
-        have it sooner. Negative where outputs depend on earlier inputs alone. Known after the first block.
+        The output of place `o` lies at input `o * rate`, and is known when `delay` more have been pushed: as soon as
+        can be, in all networks but those that docs/streaming.md names. Negative where outputs depend on earlier inputs
+        alone. Known after the first block.
         """
         network = self._known()
         start = self._settled(network)
@@ -174,6 +181,8 @@ class Stream:
         }
 
     def _dim(self, block: Tensor) -> int:
+        if not isinstance(block, Tensor):
+            raise TrousError("block", "must be a torch tensor", type(block).__name__)
         if not -block.dim() <= self.dim < block.dim():
             raise TrousError("dim", f"must be a dimension of the block, {tuple(block.shape)}", self.dim)
         return self.dim % block.dim()

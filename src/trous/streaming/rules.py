@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -29,7 +29,7 @@ class Call:
 
     step: Step
     known: dict[str, Signal]
-    specs: Mapping[int, Spec]  #: of layers, by the identity of their weight
+    specs: Mapping[int, Collection[Spec]]  #: of layers, by the identity of a weight
 
     def __post_init__(self) -> None:
         schema = self.step.function._schema
@@ -72,7 +72,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
     return register
 
 
-def node(step: Step, known: dict[str, Signal], specs: Mapping[int, Spec]) -> Made:
+def node(step: Step, known: dict[str, Signal], specs: Mapping[int, Collection[Spec]]) -> Made:
     """The node of a step, and the signal that it gives. Raises TrousError where it cannot be streamed."""
     call = Call(step, known, specs)
     if step.part and call.name not in _PARTS:
@@ -214,11 +214,6 @@ def _normalised(call: Call) -> Made:
     raise call.refuse("needs the mean and the variance of the whole signal before its first output")
 
 
-@rule("gru", "lstm", "rnn_tanh", "rnn_relu")
-def _recurrent(call: Call) -> Made:
-    raise call.refuse("is recurrent")
-
-
 # Windows.
 
 
@@ -289,11 +284,16 @@ def _convolution(call: Call) -> Made:
 
 def _behind(call: Call, weight: Tensor, axis: int) -> int:
     """The padding behind the last sample, which the operator is not told: from the layer, or from both sizes."""
-    spec = call.specs.get(id(weight))
-    if spec is not None:
-        return spec.axis_padding(axis)[1]
     place = call.first.place
     stride, dilation, before = (call[name][axis] for name in ("stride", "dilation", "before"))
+    pairs = {
+        spec.axis_padding(axis)[:2]
+        for spec in call.specs.get(id(weight), ())
+        if (spec.axis_arguments(axis)["stride"], spec.axis_arguments(axis)["dilation"]) == (stride, dilation)
+    }
+    behind = [after for front, after in pairs if front == before]
+    if len(behind) == 1:
+        return behind[0]
     if stride > 1:
         raise call.refuse("has a stride and is no layer of trous.nn, which alone says how much it pads at the end")
     plan = conv_axis(weight.shape[2 + axis], stride, before, 0, dilation)
@@ -339,6 +339,9 @@ def _pool(call: Call) -> Made:
     def _shares(y: Tensor, outputs: range, end: int | None) -> Tensor:
         """Whole windows by what averages count of each: of the border what is padding, or nothing."""
         inside = range(-p if whole else 0, (1 << 62) if end is None else end + (p if whole else 0))
+        read = reads(plan, outputs)
+        if inside.start <= read.start and read.stop <= inside.stop:
+            return torch.ones((), dtype=y.dtype, device=y.device)
         shares = [k / counted(plan, o, inside) for o in outputs]
         shape = [-1 if dim == place.dim else 1 for dim in range(y.dim())]
         return torch.tensor(shares, dtype=y.dtype, device=y.device).view(shape)
@@ -356,8 +359,9 @@ def _nearest(call: Call) -> Made:
     if place.dim != 2:
         raise call.refuse("enlarges another dimension than the signal's")
     (inputs, _), (outputs, _) = call.first.lengths, tuple(s[2] for s in call.step.shapes)
-    scale = call.arguments.get("scales")
-    rate = Fraction(inputs, outputs) if not scale or inputs * scale == outputs else 1 / Fraction(scale)
+    rate = Fraction(inputs, outputs)
+    if rate.numerator > 1 < rate.denominator:  # torch rounds its places, otherwise the farther on
+        raise call.refuse(f"enlarges by {1 / rate} and no whole number")
     plan = nearest_axis(rate, centred="exact" in call.name)
 
     def run(segment: Tensor, outputs: range, _: int | None) -> Tensor:

@@ -126,8 +126,26 @@ def _recorded(module: nn.Module, shape: Shape, dtype: torch.dtype, device: torch
     finally:
         for each in training:
             each.training = True
+    _check_writes(graph.graph)
     graph.graph.eliminate_dead_code()
     return graph
+
+
+def _check_writes(graph: torch.fx.Graph) -> None:
+    """Raises TrousError where an operator writes into memory that is read again by another name than its result: steps
+    are run by twins that write nowhere."""
+    place = {node: number for number, node in enumerate(graph.nodes)}
+    memory: dict[Any, list[Any]] = {}  # of a tensor: all that lie in the same memory, so far
+    for node in graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        shares = schema is not None and any(r.alias_info is not None for r in schema.returns)
+        base = node.args[0] if shares or node.target is operator.getitem else None
+        members = memory[node] = memory.get(base, [])
+        if schema is not None and schema.is_mutable and members:
+            read_again = any(place[user] > place[node] for each in members for user in each.users)
+            if read_again or members[0].op == "get_attr":
+                raise TrousError("module", "must not write into memory that it reads again, or keeps", node.name)
+        members.append(node)
 
 
 def _merged(first: Any, second: Any, names: dict[Any, Any]) -> Any:
