@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trous import settings
 from trous.arrays import address
 from trous.backends.cpu import engine
 from trous.backends.cpu.narrow import STORED, summed_in
 from trous.backends.cpu.stack.driver import TABLE, Entry, StackCode
 from trous.backends.cpu.stack.form import CHUNK, Form, Tile, bundles, form, grouped, strides
 from trous.backends.cpu.stack.memory import HEADER, NEVER, PLACE
-from trous.backends.cpu.stack.program import Constant, Program, Read, Step, Sum, flat
+from trous.backends.cpu.stack.program import Constant, Program, Read, Step, flat
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES, LINE
 
@@ -29,6 +30,10 @@ KIND = ctypes.CFUNCTYPE(
     ctypes.c_int64,
     ctypes.c_int64,
 )
+
+
+#: Bytes of the header that change: `clock` and `end`.
+_MOVING = 2 * BYTES["int64"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,13 @@ class Stack:
         program: what to compute.
         element: "float32" or "float64".
         weights: how weights lie in memory: as `element`, or for float32 "bfloat16" or "float16".
+
+    With TROUS_CHECK=1 code verifies each access, and `check` says whether one was outside.
     """
 
-    def __init__(self, program: Program, element: str, weights: str, target: Target, checked: bool = False):
+    def __init__(self, program: Program, element: str, weights: str, target: Target):
         self.program, self.element = program, element
+        self.checked = checked = settings.get(settings.CHECK) == "1"
         own = strides(program, target, BYTES[element])
         forms = [form(step, program, own, target, BYTES[element]) for step in program.steps]
         kinds = list(dict.fromkeys(forms))
@@ -64,7 +72,9 @@ class Stack:
         self.function = engine.function(name, target, build, KIND)
         self.rings, self.size = _rings(program, own)
         packer = _Packer(target, element, weights)
-        records = [self._record(step, each, kinds, own, packer) for step, each in zip(program.steps, forms, strict=True)]
+        records = [
+            self._record(step, each, kinds, own, packer) for step, each in zip(program.steps, forms, strict=True)
+        ]
         self.table = self._table(records, own)
         self.weights, self.constants = packer.arrays()
 
@@ -75,10 +85,25 @@ class Stack:
         start = -address(memory) % LINE
         state = memory[start : start + room]
         words = state[: len(PLACE) * 8].view(np.int64)
-        words[PLACE["end"]], words[PLACE["size"]] = NEVER, self.size
+        words[PLACE["clock"]], words[PLACE["end"]], words[PLACE["size"]] = self.program.begin, NEVER, self.size
         for word, array in (("table", self.table), ("weights", self.weights), ("constants", self.constants)):
             words[PLACE[word]], words[PLACE[f"{word}_size"]] = address(array), array.size
         return state
+
+    def check(self, state: np.ndarray) -> None:
+        """Raises RuntimeError where checked code had to turn an access away."""
+        breach = state[PLACE["breach"] * BYTES["int64"] :].view(np.int64)
+        if breach[0]:
+            breach[0] = 0
+            raise RuntimeError("generated code left its arrays (found by TROUS_CHECK=1): please report this problem")
+
+    def kept(self, state: np.ndarray) -> np.ndarray:
+        """What a state has to remember, apart from where it lies in memory."""
+        return np.concatenate([state[:_MOVING], state[HEADER:]])
+
+    def restore(self, state: np.ndarray, kept: np.ndarray) -> None:
+        """Make a state what another was when `kept` was taken, an array of as many bytes."""
+        state[:_MOVING], state[HEADER:] = kept[:_MOVING], kept[_MOVING:]
 
     def _record(self, step: Step, own: Form, kinds: list[Form], strides: list[int], packer: _Packer) -> list[int]:
         """The words of a step, `kernel.RECORD` and what it reads."""
@@ -86,7 +111,7 @@ class Stack:
         nodes = flat(step.value)
         words: list[int] = []
         for together in bundles(nodes):
-            for group, terms in grouped(together[0], strides):
+            for _, terms in grouped(together[0], strides):
                 words.append(len(terms))
                 for term in terms:
                     words += self._place(term.read, strides, track.latency)
@@ -110,7 +135,7 @@ class Stack:
         entry, channels = self.rings[0], sum(part.channels for part in program.output)
         first = len(TABLE) + len(outputs)
         head = [len(records), first, entry.start, entry.mask, program.tracks[0].channels, channels]
-        return np.array([*head, program.growth, program.delay, *outputs, *_joined(records)], np.int64)
+        return np.array([*head, program.growth, program.delay, program.begin, *outputs, *_joined(records)], np.int64)
 
 
 def _joined(records: Iterable[list[int]]) -> list[int]:

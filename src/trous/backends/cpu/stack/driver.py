@@ -4,13 +4,15 @@
 
 `count` samples go in, of which channel `c` begins at `in + c*in_stride`; those that are known now and were not before
 come out in the same layout, and their number is returned: `count` where the delay is 0, never more than `count`. With
-no input, `in` being 0, the signal ends: the samples still to come are put out, and the state is as at the beginning.
-There neither is a lock in it nor an allocation, and nothing of the state is shared.
+no input, `in` being 0, the signal ends: the samples still to come are put out, `growth + delay` or fewer, and the state
+is as at the beginning; with no output either, that is all. `in` and `out` may be the same memory. There is neither a
+lock in it nor an allocation, and nothing of the state is shared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import llvmlite.ir as ll
 
 from trous.backends.cpu.ir import Array, Function
@@ -22,7 +24,7 @@ from trous.backends.cpu.values import BYTES, ELEMENTS, I64, POINTER, Int, Variab
 
 #: Records: the table begins with the number of steps and where the first stands; the input's and the outputs' come
 #: before.
-TABLE = ("steps", "first", "input_start", "input_mask", "channels", "outputs", "growth", "delay")
+TABLE = ("steps", "first", "input_start", "input_mask", "channels", "outputs", "growth", "delay", "begin")
 TABLE_AT = {name: number for number, name in enumerate(TABLE)}
 #: Of each channel of the output: where it lies in the first sample of its track, the mask, the stride, clocks ago.
 OUTPUT = 4
@@ -76,7 +78,7 @@ class StackCode:
     def _advance(self) -> ll.Function:
         """`void (state, clock, count)`: all steps, for samples of which the input is there."""
         fn, memory = self._function("advance", 1, 2)
-        state, clock, count = fn.arguments
+        clock, count = fn.arguments[1:]
         at = Variable(fn, memory.table[TABLE_AT["first"]])
         end = memory["end"]
         with fn.loop(0, memory.table[TABLE_AT["steps"]]):
@@ -128,18 +130,26 @@ class Entry:
         self.channels, self.outputs, self.delay = (table[word] for word in ("channels", "outputs", "delay"))
         self.start, self.mask = table["input_start"], table["input_mask"]
         self.extra = table["growth"] + self.delay  # samples to come when the signal has ended
-        self.over = Int(fn, fn.builder.icmp_unsigned("==", given, ll.Constant(POINTER, None)))
+        self.over, mute = (
+            Int(fn, fn.builder.icmp_unsigned("==", pointer, ll.Constant(POINTER, None))) for pointer in (given, out)
+        )
         self.source = self.memory.given(given, code.element, (self.channels - 1) * self.in_stride + self.count)
-        room = fn.choose(self.over, self.extra, self.count)
+        room = fn.choose(self.over, fn.choose(mute, 0, self.extra), self.count)
         self.target = self.memory.given(out, code.element, (self.outputs - 1) * self.out_stride + room)
-        self.taken, self.written = Variable(fn, 0), Variable(fn, 0)
+        self.begin = table["begin"]
+        begin = self.memory["clock"]
+        self.taken, self.written = Variable(fn, fn.min(begin, 0)), Variable(fn, 0)
         with fn.when(self.over):
-            self.memory["end"] = self.memory["clock"]
+            self.memory["end"] = fn.max(begin, 0)
         with fn.repeat(lambda: self.taken.get() < room):
             clock = self.memory["clock"]
-            now = fn.min(room - self.taken.get(), CHUNK - (clock & (CHUNK - 1)))
-            self._take(clock, now)
-            fn.builder.call(code.mirror, [state, *(n.value for n in (self.start, self.mask, self.channels, clock, now))])
+            early = self.taken.get() < 0  # what is computed before the first sample
+            left = fn.choose(early, 0, room) - self.taken.get()
+            now = fn.min(left, CHUNK - (clock & (CHUNK - 1)))
+            self._take(clock, now, early | self.over)
+            fn.builder.call(
+                code.mirror, [state, *(n.value for n in (self.start, self.mask, self.channels, clock, now))]
+            )
             fn.builder.call(code.advance, [state, clock.value, now.value])
             self._give(clock, now)
             self.memory["clock"] = clock + now
@@ -148,13 +158,13 @@ class Entry:
             self._reset()
         fn.builder.ret(self.written.get().value)
 
-    def _take(self, clock: Int, now: Int) -> None:
-        """Samples of the block into the input's track, or zeros behind the last."""
+    def _take(self, clock: Int, now: Int, zeros: Int) -> None:
+        """Samples of the block into the input's track, or zeros."""
         fn, samples = self.fn, self.memory.samples
         row = self.start + (clock & self.mask) * self.channels
         with fn.loop(0, self.channels) as channel, fn.loop(0, now) as number:
             place = row + number * self.channels + channel
-            with fn.either(self.over) as (then, otherwise):
+            with fn.either(zeros) as (then, otherwise):
                 with then:
                     samples[place] = ll.Constant(ELEMENTS[samples.element], 0.0)
                 with otherwise:
@@ -178,4 +188,4 @@ class Entry:
         size = self.memory["size"] * BYTES[samples.element]
         zero, plain = ll.Constant(ll.IntType(8), 0), ll.Constant(ll.IntType(1), 0)
         fn.call("llvm.memset.p0.i64", ll.VoidType(), [samples.pointer(0), zero, size.value, plain])
-        self.memory["clock"], self.memory["end"] = 0, NEVER
+        self.memory["clock"], self.memory["end"] = self.begin, NEVER

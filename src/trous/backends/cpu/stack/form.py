@@ -14,7 +14,7 @@ from trous.backends.cpu.target import Target
 
 #: Samples that are computed together at most. Rings are multiples of it, and blocks are cut where the clock is one.
 CHUNK = 64
-#: Accumulators that are to work at the same time: a multiplication and addition takes four cycles, and two begin in one.
+#: Accumulators that are to work at the same time: a multiply-add takes four cycles, and two begin in one.
 CHAINS = 4
 
 

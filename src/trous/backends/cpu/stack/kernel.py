@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.ir as ll
@@ -64,7 +64,7 @@ class StepCode:
 
     def _samples(self, first: Int, rows: int, column: Int, weights: Variable, constants: Int, out: Array) -> None:
         """Samples `first .. first+rows-1` of the columns from `column` on."""
-        fn, word = self.fn, Variable(self.fn, len(RECORD))
+        word = Variable(self.fn, len(RECORD))
         biases = self._vectors(self.memory.constants.at(constants), self.form.sums)
         sums: list[list[Vectors]] = []
         for count, groups in self.form.bundles:
@@ -72,9 +72,8 @@ class StepCode:
         own = constants + self.form.sums * self.tile.columns * self.form.lanes
         fixed = self._vectors(self.memory.constants.at(own), self.form.constants)
         tracks = []
-        for name, *given in self.form.nodes:
-            if name == "read":
-                tracks.append(self._read(word, first, given[0]).at(column))
+        for stride in self._strides():
+            tracks.append(self._read(word, first, stride).at(column))
         for row in range(rows):
             values = self._expression(row, sums, fixed, tracks)
             for number, value in enumerate(values):
@@ -116,9 +115,7 @@ class StepCode:
         total = [[self._total(column, row) for column in own] for own in sums for row in range(rows)]
         return [total[own * rows : (own + 1) * rows] for own in range(len(sums))]
 
-    def _tap(
-        self, source: Array, channels: int, stride: int, sums: list[Any], rows: int, weights: Variable
-    ) -> None:
+    def _tap(self, source: Array, channels: int, stride: int, sums: list[Any], rows: int, weights: Variable) -> None:
         """The products of one tap's channels with their weights, added to all sums."""
         fn, lanes = self.fn, self.form.lanes
         most = max(1, UNROLLED // len(sums))
@@ -135,10 +132,10 @@ class StepCode:
             weights.set(weights.get() + together * len(sums) * lanes)
 
         if together == channels:
-            some(source)
+            some(source.in_register())
         else:
             with fn.loop(0, channels, together) as channel:
-                some(source.at(channel).anchored())
+                some(source.at(channel).in_register())
 
     def _total(self, column: list[list[Accumulator]], row: int) -> ll.Value:
         parts = [partial[row].get() for partial in column]
@@ -152,10 +149,11 @@ class StepCode:
     def _expression(self, row: int, sums: list[list[Vectors]], fixed: list[Vectors], tracks: list[Array]) -> Vectors:
         constants, sources = iter(fixed), iter(zip(tracks, self._strides(), strict=True))
         lanes, values = self.form.lanes, list[Vectors]()
-        for name, *given in self.form.nodes:
+        for name, *rest in self.form.nodes:
+            given: list[Any] = rest
             match name:
                 case "sum":
-                    values.append(sums[given[0]][row])  # type: ignore[index]
+                    values.append(sums[given[0]][row])
                 case "read":
                     track, stride = next(sources)
                     columns = range(self.tile.columns)
@@ -165,12 +163,13 @@ class StepCode:
                 case "number":
                     values.append([ll.Constant(self.kind, [given[0]] * lanes)] * self.tile.columns)
                 case _:
-                    arguments = zip(*(values[number] for number in given), strict=True)  # type: ignore[index]
+                    arguments = zip(*(values[number] for number in given), strict=True)
                     values.append([FUNCTIONS[str(name)](self.fn, *vectors) for vectors in arguments])
         return values[-1]
 
     def _strides(self) -> list[int]:
-        return [int(node[1]) for node in self.form.nodes if node[0] == "read"]  # type: ignore[call-overload]
+        nodes: Sequence[Any] = self.form.nodes
+        return [node[1] for node in nodes if node[0] == "read"]
 
 
 def _above(fn: Function, x: Any, y: Any) -> Any:
@@ -194,6 +193,9 @@ def _minimum(fn: Function, x: Any, y: Any) -> Any:
     return b.select(b.fcmp_unordered("uno", y, y), y, smaller)
 
 
+#: How intrinsics name elements.
+_WORDS = {"float": "f32", "double": "f64"}
+
 #: Functions of vectors by name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": lambda fn, x, y: fn.builder.fadd(x, y),
@@ -209,4 +211,3 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": lambda fn, x: fn.builder.call(curve(fn.module, "tanh", x.type), [x]),
     "sigmoid": lambda fn, x: fn.builder.call(curve(fn.module, "sigmoid", x.type), [x]),
 }
-_WORDS = {"float": "f32", "double": "f64"}

@@ -13,8 +13,19 @@ import llvmlite.ir as ll
 from trous.backends.cpu.ir import Array, Function, Limits
 from trous.backends.cpu.values import I64, LINE, POINTER, Int
 
-#: Words of the header. `clock` counts samples, `end` says at which the signal ends; for each array its address and size.
-WORDS = ("clock", "end", "table", "table_size", "weights", "weights_size", "constants", "constants_size", "size", "breach")
+#: Words of the header. `clock` counts samples, `end` says at which the signal ends; of arrays the address and the size.
+WORDS = (
+    "clock",
+    "end",
+    "table",
+    "table_size",
+    "weights",
+    "weights_size",
+    "constants",
+    "constants_size",
+    "size",
+    "breach",
+)
 PLACE = {name: number for number, name in enumerate(WORDS)}
 #: Bytes: where accesses go that checked code turned away, and where the samples begin.
 SPARE, HEADER = 2 * LINE, 6 * LINE

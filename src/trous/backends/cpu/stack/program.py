@@ -6,7 +6,7 @@ weighted sums over channels and taps, samples of other tracks, constants, and fu
 rate of the input.
 
 The network has a clock, which counts the samples it was given. A track's sample of position `p` is computed at clock
-`p + latency`: as soon as everything that it reads is there.
+`p + latency`: as soon as everything that it reads is there, and it exists for certain, whenever the signal ends.
 """
 
 from __future__ import annotations
@@ -78,8 +78,10 @@ def rebuilt(expression: Expression, leaf: Callable[[Expression], Expression]) ->
 
     def visit(node: Expression) -> Expression:
         if id(node) not in done:
-            inner = isinstance(node, Call)
-            done[id(node)] = Call(node.function, tuple(map(visit, node.arguments))) if inner else leaf(node)
+            if isinstance(node, Call):
+                done[id(node)] = Call(node.function, tuple(map(visit, node.arguments)))
+            else:
+                done[id(node)] = leaf(node)
         return done[id(node)]
 
     return visit(expression)
@@ -183,7 +185,7 @@ class Program:
     def add(self, value: Expression, channels: int, growth: int) -> int:
         """Another track, with what the expression gives for each of its positions; its number."""
         late = [self.tracks[read.track].latency + read.offset for read in reads(value)]
-        self.tracks.append(Track(channels, max([0, *late]), growth))
+        self.tracks.append(Track(channels, max([-growth, *late]), growth))
         self.steps.append(Step(len(self.tracks) - 1, value))
         return len(self.tracks) - 1
 
@@ -198,9 +200,14 @@ class Program:
 
     @property
     def delay(self) -> int:
-        """How many clocks after its position an output is given: all that it reads is there, and it exists for
-        certain, whenever the signal ends."""
-        return max(-self.growth, *(self.tracks[part.track].latency for part in self.output))
+        """How many clocks after its position an output is given."""
+        return max(0, *(self.tracks[part.track].latency for part in self.output))
+
+    @property
+    def begin(self) -> int:
+        """The clock at which the first sample of a track is computed: before 0 where samples depend on padding alone,
+        and others on them before they depend on the input."""
+        return min(0, *(track.latency for track in self.tracks))
 
     def history(self) -> list[int]:
         """Of each track, how many clocks back it is read."""
