@@ -68,12 +68,8 @@ class WaveNet(Network):
             equal(shape.inputs, inputs, f"{place}.input_size", "the channels before this array")
             equal(shape.condition, condition, f"{place}.condition_size", "the channels of the condition")
             if i:
-                equal(
-                    shapes[i - 1].head_outputs,
-                    shape.head_inputs,
-                    f"config.layers[{i - 1}].head_size",
-                    "the next head's",
-                )
+                before = shapes[i - 1].head_outputs
+                equal(before, shape.head_inputs, f"config.layers[{i - 1}].head_size", "what the next head takes")
             inputs = shape.channels
             reach = sum(k * d for k, d in zip(shape.kernels, shape.dilations, strict=True))
             if max(reach, shape.head_kernel * shape.head_dilation) > _FARTHEST:
