@@ -1,0 +1,1 @@
+"""Sound: files of it, and networks that work on it."""

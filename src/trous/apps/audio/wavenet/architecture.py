@@ -1,0 +1,83 @@
+"""What a WaveNet is made of, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+from trous.errors import TrousError
+from trous.plan.reach import receptive_field
+from trous.spec import Conv, integer, integers
+
+OUTPUTS = ("mulaw", "mixture")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The network's sizes; the defaults are those of `trous train wavenet`.
+
+    Args:
+        output: what is said of the next sample: "mulaw", probabilities of the 256 levels of 8-bit mu-law, or "mixture",
+            discretised logistics (`trous.apps.audio.wavenet.outputs`).
+        layers: dilated ones, with dilations 1, 2, 4, ... that begin anew after `cycle` layers.
+        kernel: of a dilated layer.
+        channels: of what goes from layer to layer.
+        skip: channels of what the layers add up to the output.
+        components: of a mixture.
+        mels: channels of the mel spectrogram that the sound is conditioned on; 0 for none.
+        strides: of the transposed convolutions between spectrogram and samples; their product is the hop.
+        condition: channels of what comes out of these for every sample.
+        sample_rate: samples a second.
+
+    Raises TrousError for numbers that cannot be.
+    """
+
+    output: str = "mulaw"
+    layers: int = 20
+    cycle: int = 10
+    kernel: int = 2
+    channels: int = 32
+    skip: int = 64
+    components: int = 5
+    mels: int = 80
+    strides: tuple[int, ...] = (8, 8, 4)
+    condition: int = 16
+    sample_rate: int = 22050
+
+    def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            raise TrousError("output", f"must be one of {', '.join(OUTPUTS)}", self.output)
+        for name in ("layers", "channels", "skip", "components", "condition"):
+            integer(name, getattr(self, name), 1, 4096)
+        integer("cycle", self.cycle, 1, 24)
+        integer("kernel", self.kernel, 2, 64)
+        integer("mels", self.mels, 0, 1024)
+        integer("sample_rate", self.sample_rate, 1000, 768_000)
+        integers("strides", self.strides, 1, 64)
+        if self.mels and not 2 <= self.hop <= 65536:
+            raise TrousError("strides", "must be numbers whose product is from 2 to 65,536", self.strides)
+
+    @property
+    def dilations(self) -> list[int]:
+        return [2 ** (n % self.cycle) for n in range(self.layers)]
+
+    @cached_property
+    def field(self) -> int:
+        """How many samples the next one depends on, in samples."""
+        return receptive_field([Conv(self.kernel, dilation=d).plan(1) for d in self.dilations])[0]
+
+    @property
+    def hop(self) -> int:
+        """Samples for a column of the mel spectrogram."""
+        return prod(self.strides)
+
+    @property
+    def conditions(self) -> int:
+        """Channels beside the sample in the core's input."""
+        return self.condition if self.mels else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers as JSON has them."""
+        return asdict(self) | {"strides": list(self.strides)}
