@@ -8,10 +8,13 @@ from math import prod
 from typing import Any
 
 from trous.errors import TrousError
-from trous.plan.reach import receptive_field
-from trous.spec import Conv, integer, integers
+from trous.plan.reach import reads_through, receptive_field
+from trous.plan.sizes import centred_padding
+from trous.spec import Conv, ConvTranspose, Spec, integer, integers
 
 OUTPUTS = ("mulaw", "mixture")
+#: A column of a spectrogram sees so many hops.
+HOPS = 4
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,8 @@ class Architecture:
         integer("mels", self.mels, 0, 1024)
         integer("sample_rate", self.sample_rate, 1000, 768_000)
         integers("strides", self.strides, 1, 64)
-        if self.mels and not 2 <= self.hop <= 65536:
-            raise TrousError("strides", "must be numbers whose product is from 2 to 65,536", self.strides)
+        if self.mels and not (2 <= self.hop <= 4096 and self.hop % 2 == 0):
+            raise TrousError("strides", "must be numbers with an even product, from 2 to 4,096", self.strides)
 
     @property
     def dilations(self) -> list[int]:
@@ -70,8 +73,28 @@ class Architecture:
 
     @property
     def hop(self) -> int:
-        """Samples for a column of the mel spectrogram."""
-        return prod(self.strides)
+        """Samples for a column of the mel spectrogram; 1 where there is none."""
+        return prod(self.strides) if self.mels else 1
+
+    @cached_property
+    def around(self) -> int:
+        """How many columns of sound to either side of its own a sample's condition can depend on."""
+        if not self.mels:
+            return 0
+        read = reads_through([spec.plan(1).axes[0] for spec in self.conditioning], range(self.hop))
+        return -(-max(-read.start, read.stop - self.hop) // self.hop)
+
+    @property
+    def conditioning(self) -> list[Spec]:
+        """What makes a condition for every sample of sound: the spectrogram's windows, then the layers behind."""
+        side = (HOPS - 1) * self.hop // 2
+        layers = [enlarging(stride) for stride in self.strides]
+        return [Conv(HOPS * self.hop, self.hop, side), Conv(3, padding="same"), *layers]
+
+    @property
+    def silence(self) -> int:
+        """How much of it stands before a sound, in samples: as much as the first of them can depend on."""
+        return self.hop * (-(-self.field // self.hop) + self.around)
 
     @property
     def conditions(self) -> int:
@@ -81,3 +104,9 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """The numbers as JSON has them."""
         return asdict(self) | {"strides": list(self.strides)}
+
+
+def enlarging(stride: int) -> ConvTranspose:
+    """To `stride` times as many samples, with two taps for every one, three where the stride is odd."""
+    kernel = (2 + stride % 2) * stride
+    return ConvTranspose(kernel, stride, centred_padding(kernel, stride))

@@ -12,11 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trous.apps.audio.wavenet.architecture import Architecture
+from trous.apps.audio.wavenet.architecture import Architecture, enlarging
+from trous.apps.audio.wavenet.mel import Mel
 from trous.apps.audio.wavenet.outputs import Output, output
-from trous.errors import TrousError
 from trous.nn import Conv1d, ConvTranspose1d
-from trous.plan.sizes import centred_padding
 
 #: Behind every layer between spectrogram and samples.
 ACTIVATION = ("leaky_relu", 0.4)
@@ -82,21 +81,13 @@ class Conditioning(nn.Module):
         widths = [2 * channels, *[channels] * len(architecture.strides)]
         self.up = nn.Sequential(
             *(
-                _enlarging(before, after, stride)
-                for before, after, stride in zip(widths, widths[1:], architecture.strides, strict=False)
+                ConvTranspose1d(before, after, spec.kernel, spec.stride, spec.padding, activation=ACTIVATION)
+                for before, after, spec in zip(widths, widths[1:], map(enlarging, architecture.strides), strict=False)
             )
         )
 
     def forward(self, mel: Tensor) -> Tensor:
         return self.up(self.first(mel))
-
-
-def _enlarging(before: int, after: int, stride: int) -> ConvTranspose1d:
-    """To `stride` times as many samples, with two taps for every one, three where the stride is odd."""
-    kernel = (2 + stride % 2) * stride
-    padding = centred_padding(kernel, stride)
-    assert padding is not None  # the kernel is an even number more than the stride
-    return ConvTranspose1d(before, after, kernel, stride, padding, activation=ACTIVATION)
 
 
 class WaveNet(nn.Module):
@@ -112,19 +103,19 @@ class WaveNet(nn.Module):
         self.architecture = architecture
         self.output: Output = output(architecture)
         self.core = Core(architecture, self.output.channels)
-        self.conditioning = Conditioning(architecture) if architecture.mels else None
+        #: Sound `(batch, 1, n)`, `n` a multiple of the hop, to conditions `(batch, conditions, n)`.
+        self.conditions: nn.Module | None = None
+        if architecture.mels:
+            spectrogram = Mel(architecture.mels, architecture.hop, architecture.sample_rate)
+            self.conditions = nn.Sequential(spectrogram, Conditioning(architecture))
 
-    def forward(self, levels: Tensor, mel: Tensor | None = None) -> Tensor:
+    def forward(self, levels: Tensor, conditions: Tensor | None = None) -> Tensor:
         """What is said of the sample behind each, `(batch, outputs, n)`.
 
         Args:
             levels: `(batch, n)`, samples as `self.output.encode` gives them.
-            mel: `(batch, mels, columns)` of the samples that are predicted: that behind `levels[:, 0]` is the first of
-                the first column. As many columns as `n` samples begin, or none.
+            conditions: `(batch, conditions, n)`, of the samples that are predicted: the first is that of the sample
+                behind `levels[:, 0]`.
         """
         x = levels[:, None]
-        if self.conditioning is not None:
-            if mel is None:
-                raise TrousError("mel", "must be given to a network that is conditioned on it", None)
-            x = torch.cat([x, self.conditioning(mel)[..., : levels.shape[-1]]], 1)
-        return self.core(x)
+        return self.core(x if conditions is None else torch.cat([x, conditions], 1))
