@@ -12,7 +12,7 @@ from trous.apps.audio.wavenet.architecture import Architecture
 from trous.apps.audio.wavenet.generation import Generator
 from trous.apps.audio.wavenet.network import WaveNet
 
-SMALL: dict[str, Any] = {"layers": 5, "cycle": 3, "channels": 6, "skip": 8, "components": 2, "strides": (2, 2)}
+SMALL: dict[str, Any] = {"layers": 3, "cycle": 2, "channels": 6, "skip": 8, "components": 2, "strides": (4, 4)}
 FORMS: list[dict[str, Any]] = [
     {"output": "mulaw", "mels": 0},
     {"output": "mixture", "mels": 0, "kernel": 3},
@@ -51,12 +51,12 @@ def naive(net: WaveNet, levels: torch.Tensor, conditions: torch.Tensor, uniforms
 
 @pytest.mark.parametrize(("number", "start"), [(0, 1), (0, 20), (1, 20), (2, 20), (3, 1)])
 def test_a_stream_generates_what_the_whole_network_does(number: int, start: int, rng: np.random.Generator) -> None:
-    net, n = network(FORMS[number]), 40
+    net, n = network(FORMS[number]), 20
     levels, conditions, uniforms = setting(net, rng, 2, start, n)
     wanted = naive(net, levels, conditions, uniforms)
     going = Generator(net.core, net.output.sample, levels, conditions[..., 1:start])
     parts, at = [], 0
-    for size in (1, 15, 0, 24):
+    for size in (1, 7, 0, 12):
         rows = slice(at, at + size)
         parts.append(going.block(conditions[..., start:][..., rows], uniforms[rows]))
         at += size
@@ -70,7 +70,7 @@ def test_a_stream_generates_what_the_whole_network_does(number: int, start: int,
 @pytest.mark.parametrize("form", FORMS[1:3], ids=lambda form: form["output"])
 def test_bits_of_what_was_generated_are_those_it_was_drawn_by(form: dict[str, Any], rng: np.random.Generator) -> None:
     """The likelihood of the whole, each sample told those before it, against that by the outputs of the stream."""
-    net, n, start = network(form), 30, 8
+    net, n, start = network(form), 15, 8
     levels, conditions, uniforms = setting(net, rng, 1, start, n)
     said = []
 

@@ -33,7 +33,7 @@ def test_the_field_of_usual_sizes() -> None:
     assert Architecture(layers=30).field == 3 * 1023 + 1
 
 
-@pytest.mark.parametrize("strides", [(4, 2), (3, 5), (8, 8, 4)])
+@pytest.mark.parametrize("strides", [(4, 4), (3, 6), (8, 8, 4)])
 def test_conditions_are_as_many_as_samples_and_lie_evenly_around_their_column(strides: tuple[int, ...]) -> None:
     architecture = Architecture(**SMALL, mels=5, condition=3, strides=strides)
     conditioning = Conditioning(architecture).double()
@@ -49,10 +49,9 @@ def test_conditions_are_as_many_as_samples_and_lie_evenly_around_their_column(st
 
 
 def test_the_network_is_the_formula() -> None:
-    net = WaveNet(Architecture(layers=2, channels=4, skip=3, mels=5, condition=3, strides=(2,))).double()
-    levels, mel = torch.randn(1, 8, dtype=torch.float64), torch.randn(1, 5, 4, dtype=torch.float64)
+    net = WaveNet(Architecture(layers=2, channels=4, skip=3, mels=5, condition=3)).double()
+    levels, c = torch.randn(1, 8, dtype=torch.float64), torch.randn(1, 3, 8, dtype=torch.float64)
     conv, core = torch.nn.functional.conv1d, net.core
-    c = net.conditioning(mel)
     h, sums = conv(levels[:, None], core.first.weight, core.first.bias), 0
     for layer, dilation in zip(core.layers, (1, 2), strict=True):
         padded = torch.nn.functional.pad(h, (dilation, 0))
@@ -61,7 +60,7 @@ def test_the_network_is_the_formula() -> None:
         sums = sums + conv(a, layer.skip.weight, layer.skip.bias)
         h = h + conv(a, layer.residual.weight, layer.residual.bias) if layer.residual else None
     hidden = torch.relu(conv(torch.relu(sums), core.hidden.weight, core.hidden.bias))
-    torch.testing.assert_close(net(levels, mel), conv(hidden, core.last.weight, core.last.bias))
+    torch.testing.assert_close(net(levels, c), conv(hidden, core.last.weight, core.last.bias))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +70,8 @@ def test_the_network_is_the_formula() -> None:
         ({"layers": 0}, "layers must be at least 1, got 0"),
         ({"kernel": 1}, "kernel must be at least 2, got 1"),
         ({"strides": ()}, "strides must have at least one entry"),
-        ({"strides": (64, 64, 64)}, "strides must be numbers whose product is from 2 to 65,536"),
+        ({"strides": (3, 5)}, "strides must be numbers with an even product, from 2 to 4,096"),
+        ({"strides": (64, 64, 64)}, "strides must be numbers with an even product, from 2 to 4,096"),
         ({"sample_rate": 0}, "sample_rate must be at least 1000, got 0"),
     ],
 )
@@ -79,8 +79,3 @@ def test_architectures_that_cannot_be(changes: dict[str, Any], said: str) -> Non
     with pytest.raises(TrousError) as caught:
         Architecture(**changes)
     assert said in str(caught.value)
-
-
-def test_a_conditioned_network_must_be_given_what_it_is_conditioned_on() -> None:
-    with pytest.raises(TrousError, match="mel must be given"):
-        WaveNet(Architecture(**SMALL))(torch.zeros(1, 9))
