@@ -204,7 +204,6 @@ def test_a_weight_of_two_layers() -> None:
         (Placed(), "must not compute with the length of the signal"),
         (nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"), "must not write into memory"),
         (Written(), "must not write into memory that it reads again"),
-        (nn.LSTM(8, 2), "has a recurrent layer"),
         (nn.Upsample(scale_factor=1.1), "enlarges by 11/10 and no whole number"),
         (nn.Conv1d(3, 1, 3), "must be what the module accepts; its forward pass failed"),
     ],

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from trous.errors import TrousError
 from trous.nn.layers import Layer
-from trous.streaming.nodes import Moment, Node, State, Window
+from trous.streaming.nodes import Moment, Node, Scan, State, Window
 from trous.streaming.rules import node
 from trous.streaming.signals import Place, Signal
 from trous.streaming.tracing import LENGTHS, Ref, trace
@@ -65,8 +65,6 @@ def network(module: nn.Module, shape: tuple[int, ...], dim: int, dtype: torch.dt
 
     Raises TrousError where something in the module cannot be streamed, and says what.
     """
-    if recurrent := [name for name, each in module.named_modules() if isinstance(each, nn.RNNBase)]:
-        raise TrousError("module", "cannot be streamed: it has a recurrent layer", recurrent[0])
     first, second = ((*shape[:dim], n, *shape[dim + 1 :]) for n in LENGTHS)
     source, steps, output = trace(module, (first, second), dtype, device)
     if not isinstance(output, Ref):
@@ -152,9 +150,12 @@ class Stream:
         return max(n - floor(network.known(n) * network.rate) for n in range(start, start + self._period(network)))
 
     @property
-    def context(self) -> int:
-        """How many samples of the input before its place an output depends on. Known after the first block."""
+    def context(self) -> int | None:
+        """How many samples of the input before its place an output depends on; None where it is all of them, as in
+        recurrent layers. Known after the first block."""
         network = self._known()
+        if any(isinstance(each, Scan) for each in network.nodes):
+            return None
         outputs = self._settled(network)
         found = []
         for o in range(outputs, outputs + self._period(network)):

@@ -138,4 +138,36 @@ class Window:
         return like.new_full(shape, self.fill)
 
 
-Node = Local | Window
+@dataclass(frozen=True)
+class Scan:
+    """A step that goes through the samples one after the other and remembers something.
+
+    Args:
+        run: is given samples and what was remembered before them; returns outputs, one for each, and what is now.
+        first: what is remembered at the beginning.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    signal: Signal
+    output: Signal
+    run: Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, list[Tensor]]]
+    first: tuple[Tensor, ...]
+
+    def fresh(self) -> State:
+        return State(list(self.first))
+
+    def push(self, state: State, new: Sequence[Tensor], moment: Moment) -> Tensor:
+        if not self.signal.place.length(new[0]):
+            return self.output.empty()
+        made, state.kept = self.run(new[0], state.kept)
+        return made
+
+    def known(self, known: Sequence[int], received: int) -> int:
+        return known[0]
+
+    def needs(self, outputs: range) -> range:
+        return range(0, outputs.stop)
+
+
+Node = Local | Scan | Window
