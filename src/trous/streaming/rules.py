@@ -253,7 +253,7 @@ def _recurrent(call: Call) -> Made:
     weights, rest = call["weights"], [call[name] for name in ("biases", "layers", "both", "batch_first")]
 
     def run(segment: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        y, *last = torch.ops.trous.recurrent(call["kind"], segment, state, weights, *rest)
+        y, *last = torch.ops.trous.recurrent(call["kind"], segment, list(state), weights, *rest)
         return y, last
 
     made = replace(x, shape=call.step.shapes[0], dtype=call.step.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import torch
@@ -78,6 +79,10 @@ class Signal:
 
     def empty(self) -> Tensor:
         """No samples of it."""
+        return self._empty
+
+    @cached_property
+    def _empty(self) -> Tensor:
         shape = [0 if dim == self.place.dim else size for dim, size in enumerate(self.shape)]
         return torch.empty(shape, dtype=self.dtype, device=self.device)
 
