@@ -67,8 +67,8 @@ def finish(fn: Function, values: Any, epilogue: Epilogue, slope: Any = None, res
 
 
 def curve(module: ll.Module, name: str, kind: Any) -> ll.Function:
-    """tanh, sigmoid or decay as a function of the module: a kernel may store dozens of vectors, and one of these takes two
-    milliseconds to compile."""
+    """tanh, sigmoid or decay as a function of the module: a kernel may store dozens of vectors, and one of these takes
+    two milliseconds to compile."""
     full = f"{name}_{kind.count}"
     function = module.globals.get(full)
     if function is None:

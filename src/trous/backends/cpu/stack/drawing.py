@@ -3,8 +3,8 @@
     int64 draw(state, conditions, int64 stride, uniforms, temperature, out, int64 count)
 
 Of `count` samples, one after another: the input's first channel is the last sample, the others are that sample's
-`conditions`, channel `c` from `conditions + c*stride` on; the outputs say how likely each class is, and `uniforms`, one or
-two numbers a sample, which one it is. `temperature` points to a number. What comes first is the state's `last`.
+`conditions`, channel `c` from `conditions + c*stride` on; the outputs say how likely each class is, and `uniforms`, one
+or two numbers a sample, which one it is. `temperature` points to a number. What comes first is the state's `last`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Draw:
 
     The class is the first up to which the probabilities add up to more than the first uniform number; a temperature
     divides the logarithms, and 0 takes the likeliest. Class `k` then is the level `2k/(classes - 1) - 1`; or, if
-    `logistic`, a mean and a scale, the outputs behind the classes being means and logarithms of scales, `least` or more.
+    `logistic`, a mean and a scale: behind the classes come means, then logarithms of scales, each `least` or more.
     The level is `mean + temperature * scale * u`, from -1 to 1, with the second number for `u`, which is logistic.
     """
 
