@@ -89,7 +89,8 @@ def _bar() -> Any:
 
     name = TextColumn("{task.description}", markup=False)
     columns = name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True)
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _told(done: Rendered, amp: Amp, target: Path, seconds: float) -> list[str]:
