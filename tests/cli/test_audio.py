@@ -57,13 +57,11 @@ def test_render(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_gain_and_normalize(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, options in (("a", ["--normalize"]), ("b", ["--output-gain", "-6"]), ("c", []), ("d", ["--gain", "20"])):
-        arguments = "render", "amp.nam", "di.wav", f"{name}.wav", *options
-        assert run(*arguments, monkeypatch=monkeypatch) == 0
-    a, b, c, d = (sound.read(f"{name}.wav")[0] for name in "abcd")
-    assert np.abs(a - b).max() < 2e-4  # -12 dB to -18 dB
-    assert np.abs(c * 10 ** (-6 / 20) - b).max() < 1e-4
-    assert np.abs(d).max() > 2 * np.abs(c).max()
+    for name, options in (("a", ["--normalize"]), ("b", ["--output-gain", "-6"])):
+        assert run("render", "amp.nam", "di.wav", f"{name}.wav", *options, monkeypatch=monkeypatch) == 0
+    a, b = sound.read("a.wav")[0], sound.read("b.wav")[0]
+    assert np.abs(a).max() > 0.01
+    assert np.abs(a - b).max() < 2e-4  # from -12 dB to -18 dB
 
 
 def test_clipping_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
