@@ -47,6 +47,8 @@ def test_every_float32_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("document", [first_kind(1), later_kind(7), smaller(0), smaller(1), smaller(2)])
 def test_a_file_written_again_says_the_same(tmp_path: Path, document: dict[str, Any]) -> None:
     document |= {"metadata": {"name": "a"}, "sample_rate": 44100}
+    if inner := document["config"].get("condition_dsp"):
+        inner["sample_rate"] = 44100
     (tmp_path / "a.nam").write_text(json.dumps(document))
     nam.save(nam.load(tmp_path / "a.nam"), tmp_path / "b.nam")
     assert json.loads((tmp_path / "b.nam").read_text()) == document

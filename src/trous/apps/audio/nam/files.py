@@ -60,7 +60,7 @@ def save(amp: Amp, path: str | Path) -> None:
         "version": amp.version,
         "metadata": amp.metadata,
         "architecture": amp.network.architecture,
-        "config": amp.network.written(),
+        "config": amp.network.written(amp.rate),
         "weights": weights.tolist(),
         "sample_rate": amp.rate,
     }

@@ -88,11 +88,13 @@ class WaveNet(Network):
         """The network of the condition has weights of its own, within `config`."""
         return [*self.arrays.parameters(), *self.head.parameters(), self.head_scale]
 
-    def written(self) -> dict[str, Any]:
+    def written(self, rate: int) -> dict[str, Any]:
+        """The file within the file says its rate too: the reference engine wants both alike."""
         if self.condition is None:
             return self.config
         said = self.config["condition_dsp"]
-        inner = {**said, "config": self.condition.written(), "weights": self.condition.weights().tolist()}
+        inner = {**said, "config": self.condition.written(rate), "weights": self.condition.weights().tolist()}
+        inner["sample_rate"] = rate
         return {**self.config, "condition_dsp": inner}
 
 
