@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -96,6 +98,25 @@ def test_errors(
     assert told.startswith("trous: ") and message in told
     assert sorted(path.name for path in Path().iterdir()) == ["amp.nam", "di.wav", "quiet.nam"]
     assert Path("di.wav").read_bytes() == before
+
+
+def test_being_told_to_end_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound.Writer, "write", lambda self, block: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert run("render", "amp.nam", "di.wav", "out.wav", monkeypatch=monkeypatch) == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert sorted(path.name for path in Path().iterdir()) == ["amp.nam", "di.wav"]
+
+
+def test_what_strangers_write_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    said = {"name": "a\x1b[31mb", "b[red]": "[bold]c", "loudness": 1e300, "training": 7, "date": {"year": 1}}
+    nam.save(nam.Amp(nam.fresh("nano"), metadata=said), "strange.nam")
+    assert run("info", "strange.nam", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed and "a [31mb" in printed and "b[red]" in printed and "[bold]c" in printed
+    assert nam.load("strange.nam").loudness is None
 
 
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trous.cli.ending import terminable
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def render(
             raise TrousError("normalize", "needs a model that says how loud it is; this one does not", str(model))
         after *= amp.gain_to_normal
     started = time.perf_counter()
-    with _bar() as bar:
+    with terminable(), _bar() as bar:
         task = bar.add_task(source.name, total=None)
         done = render(
             amp,

@@ -14,6 +14,8 @@ from trous.streaming import stream
 
 #: Loudness that plug-ins bring models to, in dB, so that all are as loud.
 LOUDNESS = -18.0
+#: dB beyond which a file is not believed.
+_LOUDEST = 200
 #: The rate of files that say none.
 RATE = 48000
 
@@ -60,8 +62,8 @@ class Amp:
     @property
     def loudness(self) -> float | None:
         """How loud its output is for usual playing, in dB, if the file says."""
-        value = self.metadata.get("loudness")
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        value: Any = self.metadata.get("loudness")
+        return float(value) if type(value) in (int, float) and abs(value) < _LOUDEST else None
 
     @property
     def gain_to_normal(self) -> float:

@@ -107,9 +107,9 @@ def _not_finite(name: str) -> float:
 
 def _amp(document: dict[str, Any], size: float) -> Amp:
     said = Fields(document, "")
+    metadata = document.get("metadata") or {}
+    Fields(metadata, "metadata")
     if said.text("architecture") != "SlimmableContainer":
-        metadata = document.get("metadata") or {}
-        Fields(metadata, "metadata")
         return Amp(_network(document), _rate(said), metadata, str(document.get("version") or _FIRST))
     choices = Fields(said.value("config"), "config").items("submodels")
     parts = [Fields(choice, f"config.submodels[{i}]") for i, choice in enumerate(choices)]
@@ -124,7 +124,7 @@ def _amp(document: dict[str, Any], size: float) -> Amp:
         amp = _amp(inner, size)
     except TrousError as error:
         raise TrousError(f"config.submodels[{index}].model.{error.argument}", error.rule, error.value) from None
-    amp.metadata, amp.choices = {**(document.get("metadata") or {}), **amp.metadata}, bounds
+    amp.metadata, amp.choices = {**metadata, **amp.metadata}, bounds
     return amp
 
 
