@@ -13,7 +13,6 @@ from trous.cli.ending import terminable
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
-    from trous.apps.audio.nam import Amp
     from trous.apps.audio.nam.rendering import Rendered
 
 
@@ -71,7 +70,7 @@ def render(
             gain_after=after,
             progress=lambda frames, whole: bar.update(task, completed=frames, total=whole),
         )
-    for line in _told(done, amp, target, time.perf_counter() - started):
+    for line in _told(done, target, time.perf_counter() - started):
         typer.echo(line)
     if done.clipped:
         typer.echo(f"trous: mind: {_clipping(done, output_gain)}", err=True)
@@ -94,7 +93,7 @@ def _bar() -> Any:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _told(done: Rendered, amp: Amp, target: Path, seconds: float) -> list[str]:
+def _told(done: Rendered, target: Path, seconds: float) -> list[str]:
     said = done.source
     channels = "1 channel" if said.channels == 1 else f"{said.channels} channels"
     lines = [f"{said.path}: {said.seconds:.1f} s, {said.rate} Hz, {channels}"]

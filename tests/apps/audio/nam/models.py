@@ -28,17 +28,15 @@ FILMS = ("conv_pre", "conv_post", "input_mixin_pre", "input_mixin_post", "activa
 
 def filled(architecture: str, config: dict[str, Any], seed: int) -> dict[str, Any]:
     """A document with as many random weights as its config asks for."""
-    makers = {"WaveNet": lambda: WaveNet(config, _counted), "LSTM": lambda: LSTM(config)}
+    inner = config.get("condition_dsp")
+    condition = WaveNet(inner["config"]) if inner else None
+    makers = {"WaveNet": lambda: WaveNet(config, condition), "LSTM": lambda: LSTM(config)}
     makers |= {"ConvNet": lambda: ConvNet(config), "Linear": lambda: Linear(config)}
     rng = np.random.default_rng(seed)
     weights = (0.5 * rng.standard_normal(makers[architecture]().count)).astype(np.float32)
     if architecture == "ConvNet" and config["batchnorm"]:
         weights = np.abs(weights) + np.float32(0.1)  # variances
     return {"version": "0.7.0", "architecture": architecture, "config": config, "weights": weights.tolist()}
-
-
-def _counted(document: dict[str, Any], place: str) -> WaveNet:
-    return WaveNet(document["config"])
 
 
 def first_kind(seed: int) -> dict[str, Any]:

@@ -184,6 +184,7 @@ BROKEN = [
     ("config.head_scale", "loud", "config.head_scale must be a finite number"),
     ("config.head", {"channels": 2}, "config.head.out_channels must be a whole number"),
     ("config.reverb", 1, "config.reverb is not understood here"),
+    ("config.condition_dsp", {"architecture": "SlimmableContainer"}, "must not be a container within a network"),
     ("config.condition_dsp", {"architecture": "WaveNet"}, "config.condition_dsp.config must be an object"),
 ]
 
@@ -221,6 +222,20 @@ def test_files_that_are_none(tmp_path: Path, content: bytes | None, message: str
         nam.load(tmp_path / "a.nam")
 
 
+def test_networks_within_networks(tmp_path: Path) -> None:
+    text = json.dumps(first_kind(1))
+    head, tail = text.split('"config": {')
+    for depth in (3, 4, 100, 3000):
+        nested = f'{head}"config": {{"condition_dsp": ' * depth + text + f", {tail}" * depth
+        (tmp_path / f"{depth}.nam").write_text(nested)
+    assert nam.load(tmp_path / "3.nam").network.count == len(first_kind(1)["weights"])
+    for depth in (4, 100):
+        with pytest.raises(TrousError, match="must be a network within 3 others at most"):
+            nam.load(tmp_path / f"{depth}.nam")
+    with pytest.raises(TrousError, match=r"must be a whole \.nam file"):
+        nam.load(tmp_path / "3000.nam")
+
+
 def test_a_hundred_megabytes_of_noise(tmp_path: Path) -> None:
     with open(tmp_path / "a.nam", "wb") as file:
         file.truncate(100_000_000)
@@ -252,6 +267,9 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
     network.set_weights(torch.full((network.count,), torch.nan))
     with pytest.raises(TrousError, match="weights must be finite"):
         nam.save(nam.Amp(network), tmp_path / "a.nam")
+    for said in ({"loudness": float("-inf")}, {"esr": torch.zeros(1)}):
+        with pytest.raises(TrousError, match="metadata must be text, finite numbers"):
+            nam.save(nam.trained(nam.fresh("nano"), **said), tmp_path / "a.nam")
     with pytest.raises(TrousError, match="must be where a file can be written"):
         nam.save(nam.Amp(nam.fresh("nano")), tmp_path / "none" / "a.nam")
     assert list(tmp_path.iterdir()) == []

@@ -27,6 +27,8 @@ from trous.files import replace_file
 ARCHITECTURES = "WaveNet", "LSTM", "ConvNet", "Linear", "SlimmableContainer"
 #: Bytes of the largest file that is read: 100 times a usual one.
 LARGEST_FILE = 64 << 20
+#: Networks within networks.
+_DEEPEST = 3
 #: The version of files that only have what all readers know, and of those that have more.
 _FIRST, _LATER = "0.5.4", "0.7.0"
 
@@ -51,7 +53,8 @@ def load(path: str | Path, *, size: float = 1.0) -> Amp:
 def save(amp: Amp, path: str | Path) -> None:
     """Write a `.nam` file in one step; of a container, the network that was chosen.
 
-    Raises TrousError for weights that are not finite, and where the file cannot be written.
+    Raises:
+        TrousError: weights that are not finite, metadata that JSON cannot hold, a folder that cannot be written to.
     """
     weights = amp.network.weights()
     if not bool(torch.isfinite(weights).all()):
@@ -65,7 +68,9 @@ def save(amp: Amp, path: str | Path) -> None:
         "sample_rate": amp.rate,
     }
     try:
-        replace_file(Path(path), json.dumps(document))
+        replace_file(Path(path), json.dumps(document, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TrousError("metadata", "must be text, finite numbers, lists and objects of these", str(error)) from None
     except OSError as error:
         raise TrousError("model", f"must be where a file can be written ({error.strerror})", str(path)) from None
 
@@ -133,15 +138,16 @@ def _rate(said: Fields) -> int:
     return integer(int(rate) if isinstance(rate, float) and rate.is_integer() else rate, "sample_rate", 1 << 24)
 
 
-def _network(document: dict[str, Any]) -> Network:
+def _network(document: dict[str, Any], depth: int = 0) -> Network:
     """The network of a file, or of a file within a file, with its weights."""
     said = Fields(document, "")
     name, config, rate = said.text("architecture"), said.value("config"), _rate(said)
-    makers = {"WaveNet": lambda: WaveNet(config, _inner), "ConvNet": lambda: ConvNet(config)}
+    makers = {"WaveNet": lambda: WaveNet(config, condition), "ConvNet": lambda: ConvNet(config)}
     makers |= {"Linear": lambda: Linear(config), "LSTM": lambda: LSTM(config, rate)}
     if name not in makers:
         raise TrousError("architecture", f"must be one of {', '.join(ARCHITECTURES)}", shown(name))
-    Fields(config, "config")
+    inner = Fields(config, "config").value("condition_dsp")
+    condition: Network | None = None if inner is None else _inner(inner, depth + 1)
     weights = _weights(said)
     with torch.device("meta"):  # sizes without memory: what is broken may ask for any amount
         makers[name]().check_count(weights)
@@ -150,10 +156,15 @@ def _network(document: dict[str, Any]) -> Network:
     return network.eval()
 
 
-def _inner(document: Any, place: str) -> Network:
+def _inner(document: Any, depth: int) -> Network:
+    """The network of a file within a file."""
+    place = "config.condition_dsp"
+    if depth > _DEEPEST:
+        raise TrousError(place, f"must be a network within {_DEEPEST} others at most", depth)
     try:
-        Fields(document, "")
-        return _network(document)
+        if Fields(document, "").text("architecture") == "SlimmableContainer":
+            raise TrousError("architecture", "must not be a container within a network", "SlimmableContainer")
+        return _network(document, depth)
     except TrousError as error:
         raise TrousError(f"{place}.{error.argument}".rstrip("."), error.rule, error.value) from None
 

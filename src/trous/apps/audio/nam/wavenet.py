@@ -5,7 +5,6 @@ The head of an array begins where that of the array before it ended. So the last
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ class WaveNet(Network):
 
     Args:
         config: `layers`, `head`, `head_scale`, and in newer files `in_channels` and `condition_dsp`.
-        inner: makes the network of `condition_dsp`, which is a file within the file.
+        condition: the network of `condition_dsp`, which is a file within the file.
 
     Raises:
         TrousError: a configuration that is broken, or that says something which is not understood.
@@ -36,16 +35,14 @@ class WaveNet(Network):
     architecture = "WaveNet"
     head_scale: Tensor
 
-    def __init__(self, config: dict[str, Any], inner: Callable[[Any, str], Network] | None = None) -> None:
+    def __init__(self, config: dict[str, Any], condition: Network | None = None) -> None:
         super().__init__()
         self.config = config
         fields = Fields(config, "config")
         self.in_channels = fields.integer("in_channels", 1)
-        self.condition = None
-        if fields.has("condition_dsp"):
-            if inner is None:
-                raise TrousError("config.condition_dsp", "must be read by trous.apps.audio.nam.load", "a network")
-            self.condition = inner(fields.value("condition_dsp"), "config.condition_dsp")
+        self.condition = condition
+        if (fields.value("condition_dsp") is None) != (condition is None):
+            raise TrousError("config.condition_dsp", "must come with its network", condition)
         said = fields.items("layers")
         shapes = [array_shape(each, f"config.layers[{i}]") for i, each in enumerate(said)]
         self._check(shapes)
