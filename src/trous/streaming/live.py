@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -20,20 +21,23 @@ from trous.plan.reach import common_period
 from trous.streaming.nodes import Kept, Marks, Node, Scan, Window
 from trous.streaming.rules import node
 from trous.streaming.signals import Place, Signal
-from trous.streaming.tracing import LENGTHS, Even, Ref, Sized, trace
+from trous.streaming.tracing import LENGTHS, Even, Ref, Sized, Step, trace
 
 
 @dataclass(frozen=True)
 class Network:
-    """The nodes of a module for one batch size, in the order they run, and the signals that come out.
+    """The nodes of a module for one batch size, in the order they run, and the traced steps that they come from.
 
-    `form` is what the module returns: a tree whose leaves are the `Ref`s of `results`, and values that do not change.
+    Args:
+        form: what the module returns: a tree whose leaves are the `Ref`s of `results`, and values that do not change.
+        signals: all of them, by name.
     """
 
     source: str
     nodes: tuple[Node, ...]
     form: Any
-    signals: dict[str, Signal]
+    steps: tuple[Step, ...]
+    signals: Mapping[str, Signal]
 
     @cached_property
     def results(self) -> tuple[str, ...]:
@@ -162,7 +166,7 @@ def network(module: nn.Module, shape: tuple[int, ...], dim: int, dtype: torch.dt
     for name in results:
         if not known[name].place.alone:
             raise TrousError("module", "must return its samples along one dimension", known[name].shape)
-    return Network(source, tuple(nodes), output, {name: known[name] for name in results})
+    return Network(source, tuple(nodes), output, tuple(steps), known)
 
 
 class Stream:
@@ -291,7 +295,7 @@ class Stream:
             made, still = each.push(kept, [new[name] for name in each.inputs], was, now, ended)
             new[each.name] = made
             left.append(still)
-            if each.name in network.signals:
+            if each.name in network.results:
                 count = now.output.first - was.output.first
                 results[each.name] = made if not now.output.others else each.output.place.cut(made, 0, count)
         # only now: an error on the way leaves everything as it was
