@@ -53,6 +53,11 @@ class Local:
     def fresh(self) -> Kept:
         return tuple(signal.empty() for signal in self.signals) if len(self.signals) > 1 else ()
 
+    def form(self, marks: Marks) -> Kept:
+        """Tensors like those that are kept there, without data."""
+        pairs = zip(self.signals, marks.inputs, strict=True) if len(self.signals) > 1 else ()
+        return tuple(signal.like(have.first - marks.dropped) for signal, have in pairs)
+
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         if ended and min(sizes) < max(sizes):
             rule = f"must have a length at which all that meet in {self.name} are as long"
@@ -97,6 +102,9 @@ class Window:
 
     def fresh(self) -> Kept:
         return (self.signal.empty(),)
+
+    def form(self, marks: Marks) -> Kept:
+        return (self.signal.like(marks.inputs[0].first - marks.dropped),)
 
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         size = self.axis.output_size(sizes[0])
@@ -156,6 +164,9 @@ class Scan:
     def fresh(self) -> Kept:
         return self.begin
 
+    def form(self, marks: Marks) -> Kept:
+        return self.begin
+
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         count = inputs[0].first
         return Marks(inputs, Known(count), count, sizes[0])
@@ -191,6 +202,9 @@ class Border:
 
     def fresh(self) -> Kept:
         return (self.signal.empty(),)
+
+    def form(self, marks: Marks) -> Kept:
+        return (self.signal.like(marks.inputs[0].first - marks.dropped),)
 
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         (have,), size = inputs, self.before + sizes[0] + self.after

@@ -34,18 +34,22 @@ def _recurrent(call: Call) -> Made:
     return Scan(call.step.name, (call["x"].name,), x, made, run, tuple(call["state"])), made
 
 
-@rule("cumsum", "cumprod", "logcumsumexp")
+#: What is before the first sample.
+_BEGIN = {"cumsum": 0.0, "cumprod": 1.0, "logcumsumexp": float("-inf")}
+
+
+@rule(*_BEGIN)
 def _running(call: Call) -> Made:
     """Of all samples so far, which the last output holds."""
     x, dim = call.first, call["dim"] % len(call.first.shape)
     if dim != x.place.dim:
         return local(call)
     made = call.made(x, lambda n: n)
-    function, begin = call.step.function, made.empty()
+    function = call.step.function
+    begin = torch.full_like(made.empty().sum(dim, keepdim=True), _BEGIN[call.name])
 
     def run(segment: Tensor, last: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        before = last[0].shape[dim]
-        y = function(torch.cat([*last, segment], dim), dim).narrow(dim, before, segment.shape[dim])
+        y = function(torch.cat([*last, segment], dim), dim).narrow(dim, 1, segment.shape[dim])
         return y, [y.narrow(dim, y.shape[dim] - 1, 1).clone()]
 
     return Scan(call.step.name, (call["self"].name,), x, made, run, (begin,)), made

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trous.backends.epilogue import Epilogue, finish
 from trous.errors import TrousError
@@ -23,6 +24,9 @@ from trous.streaming.recurrent import kept_whole
 
 #: Lengths of the two signals: that most strides divide, and that no other size is likely to be.
 LENGTHS = (2**10 * 3**2 * 5 * 7, 2**11 * 3**2 * 5 * 7)
+
+#: Calls that are written down; a module that goes on is taken to make some for every sample.
+MOST_STEPS = 10_000
 
 Shape = tuple[int, ...]
 
@@ -134,7 +138,7 @@ def _recorded(module: nn.Module, shape: Shape, dtype: torch.dtype, device: torch
     module.eval()
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), kept_whole():
-            graph = make_fx(lambda x: module(x), decomposition_table=_APART)(
+            graph = make_fx(_Counted(module), decomposition_table=_APART)(
                 torch.empty(shape, dtype=dtype, device=device)
             )
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
@@ -146,6 +150,24 @@ def _recorded(module: nn.Module, shape: Shape, dtype: torch.dtype, device: torch
     _check_writes(graph.graph)
     graph.graph.eliminate_dead_code()
     return graph
+
+
+class _Counted(TorchDispatchMode):
+    """Runs a module, which may not go on for ever: one that calls operators for every sample would."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.left = module, MOST_STEPS
+
+    def __call__(self, x: Tensor) -> Any:
+        with self:
+            return self.module(x)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise TrousError("module", f"must call at most {MOST_STEPS} operators, whatever the length", func.name())
+        return func(*args, **(kwargs or {}))
 
 
 def _finished_apart(
