@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +16,9 @@ from trous.streaming.tracing import Even, Ref, Sized
 
 #: Operators that give parts of their argument.
 PARTS = ("split", "split_with_sizes", "chunk", "unbind", "recurrent")
+
+
+Make = Callable[[Sequence[Tensor], int], Any]
 
 
 def local(call: Call, place: Place | None = None) -> Made:
@@ -32,23 +34,56 @@ def local(call: Call, place: Place | None = None) -> Made:
         raise call.refuse("leaves no dimension that follows the signal")
     if any(leaf.first * lengths[1] != leaf.second * lengths[0] for leaf in step.sized):
         raise call.refuse("computes with the length of the signal")
-    whole = replace(step, function=_functional(step.function))
+    number = {ref: n for n, ref in enumerate(refs)}
+    makers = _maker(list(step.args), number, lengths[0]), _maker(step.kwargs, number, lengths[0])
+    function, part, where = _functional(step.function), step.part, signals[0].place
+    follows = bool(step.sized)
 
     def run(blocks: Sequence[Tensor]) -> Tensor:
-        given = dict(zip(refs, blocks, strict=True))
-        count = signals[0].place.length(blocks[0])
-
-        def changed(leaf: Any) -> Any:
-            if isinstance(leaf, Ref):
-                return given[leaf]
-            if isinstance(leaf, Even):
-                return leaf.step.call(*leaf.step.map(changed))
-            return int(Fraction(leaf.first, lengths[0]) * count) if isinstance(leaf, Sized) else leaf
-
-        return whole.call(*whole.map(changed))
+        count = where.length(blocks[0]) if follows else 0
+        args, kwargs = (make.value(blocks, count) for make in makers)
+        result = function(*args, **kwargs)
+        return result if part is None else result[part]
 
     made = Signal(place, signals[0].length, lengths, step.shapes[0], step.dtype, step.device)
     return Local(step.name, tuple(ref.name for ref in refs), tuple(signals), made, run), made
+
+
+class _Maker(NamedTuple):
+    """How to make an argument: what is in it that follows the signal, and how; the rest of it stays."""
+
+    fixed: Any
+    changes: Sequence[tuple[Any, Make]]
+
+    def value(self, blocks: Sequence[Tensor], count: int) -> Any:
+        made = self.fixed.copy()
+        for place, make in self.changes:
+            made[place] = make(blocks, count)
+        return made
+
+
+def _maker(tree: list[Any] | dict[str, Any], number: dict[Ref, int], length: int) -> _Maker:
+    """Of lists and dicts of arguments; `number` says which block a `Ref` is, `length` of what length a `Sized` is."""
+    pairs = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    changes = [(place, make) for place, leaf in pairs if (make := _made(leaf, number, length)) is not None]
+    return _Maker(tree, changes)
+
+
+def _made(leaf: Any, number: dict[Ref, int], length: int) -> Make | None:
+    match leaf:
+        case Ref():
+            block = number[leaf]
+            return lambda blocks, _: blocks[block]
+        case Sized():
+            each = Fraction(leaf.first, length)
+            return lambda _, count: count * each.numerator // each.denominator
+        case Even(step):
+            args, kwargs = _maker(list(step.args), number, length), _maker(step.kwargs, number, length)
+            return lambda blocks, count: step.function(*args.value(blocks, count), **kwargs.value(blocks, count))
+        case list() | tuple():
+            inside = _maker(list(leaf), number, length)
+            return inside.value if inside.changes else None
+    return None
 
 
 def _functional(function: Any) -> Any:

@@ -130,6 +130,8 @@ class Window:
         """The inputs `wanted` of those that begin behind `dropped`, those beyond the signal filled in."""
         place = self.signal.place
         start, stop, have = wanted.start - dropped, wanted.stop - dropped, place.length(samples)
+        if start == 0 and stop == have:
+            return samples
         first = min(max(start, 0), have)
         inside = place.cut(samples, first, max(first, min(stop, have)))
         before, after = max(0, min(-start, len(wanted))), max(0, stop - max(have, start))

@@ -9,6 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from trous.autograd.plain import is_plain
+from trous.backends.epilogue import NOTHING, Epilogue
+from trous.backends.execute import execute, operation
 from trous.inspection.torch_windows import INTERPOLATED, NEAREST, POOLING, each, interpolation, pooling
 from trous.plan import AxisPlan, conv_axis, transposed_axis
 from trous.plan.piece import counted, piece
@@ -55,21 +58,25 @@ def _convolution(call: Call) -> Made:
     else:
         after = _behind(call, w, axis) if ours else before[axis]
         plan = conv_axis(kernel, stride[axis], before[axis], after, dilation[axis])
-    activation, slope = (call["activation"], call["slope"]) if call.name == "run_finished" else (None, 0.0)
-    sizes = list(call.step.shapes[0][2:])
+    epilogue = Epilogue(call["activation"], call["slope"]) if call.name == "run_finished" else NOTHING
+    sizes, bias, groups = call.step.shapes[0][2:], call["bias"], call["groups"]
 
     def cut(outputs: range) -> range:
         return piece(transposed, kernel, stride[axis], dilation[axis], before[axis], outputs).inputs
 
     def run(segment: Tensor, outputs: range, _: int | None) -> Tensor:
         part = piece(transposed, kernel, stride[axis], dilation[axis], before[axis], outputs)
-        size, own = list(sizes), list(before)
-        size[axis], own[axis] = len(outputs) + part.skip, part.before
-        geometry = (size, stride, own, dilation, call["groups"], transposed)
-        if activation is None:
-            y = torch.ops.trous.run(segment, w, call["bias"], *geometry)
+        size = (*sizes[:axis], len(outputs) + part.skip, *sizes[axis + 1 :])
+        own = (*before[:axis], part.before, *before[axis + 1 :])
+        geometry = stride, own, dilation, groups, transposed
+        if is_plain(segment, w, bias):  # past the dispatcher, which would do nothing but take its time
+            y = execute(operation(segment.shape, w.shape, size, *geometry), segment, w, bias, epilogue)
+        elif epilogue:
+            y = torch.ops.trous.run_finished(
+                segment, w, bias, None, epilogue.activation, epilogue.slope, size, *geometry
+            )
         else:
-            y = torch.ops.trous.run_finished(segment, w, call["bias"], None, activation, slope, *geometry)
+            y = torch.ops.trous.run(segment, w, bias, size, *geometry)
         return y.narrow(place.dim, part.skip, len(outputs)) if part.skip else y
 
     return window(call, plan, run, cut)
