@@ -108,7 +108,7 @@ def _shifted(
     call: Call, plan: AxisPlan, step: int, fill: float, finish: Callable[[Tensor], Tensor] | None = None
 ) -> Made:
     def run(segment: Tensor, outputs: range, _: int | None) -> Tensor:
-        y = segment[(slice(None),) * call.first.place.dim + (slice(None, None, step),)]
+        y = segment if step == 1 else segment[(slice(None),) * call.first.place.dim + (slice(None, None, step),)]
         return finish(y) if finish else y
 
     return window(call, plan, run, fill=fill)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -132,7 +133,22 @@ def _reshaped(call: Call) -> Made:
     return local(call, place)
 
 
-@rule("split", "split_with_sizes", "chunk", "unbind", "glu", "flip", "roll", "index_select", "repeat", "select")
+@rule("split", "split_with_sizes")
+def _split(call: Call) -> Made:
+    """One of the parts, without making the others."""
+    size, dim, number = call.arguments.get("split_size", call.arguments.get("split_sizes")), call["dim"], call.step.part
+    assert number is not None
+    if dim % len(call.first.shape) == call.first.place.dim:
+        raise call.refuse("takes the samples of a signal apart")
+    start = size * number if isinstance(size, int) else sum(size[:number])
+    length = call.step.shapes[0][dim]
+    function = torch.ops.aten.narrow.default
+    return local(
+        replace(call, step=replace(call.step, function=function, args=(call["self"], dim, start, length), part=None))
+    )
+
+
+@rule("chunk", "unbind", "glu", "flip", "roll", "index_select", "repeat", "select")
 @rule("_safe_softmax", "_fft_r2c", "_fft_c2c", "_fft_c2r")
 @rule("_softmax", "_log_softmax", "softmax", "log_softmax", "sort", "logsumexp", "any", "all", "argmax")
 @rule("sum", "mean", "amax", "amin", "prod", "var", "std", "linalg_vector_norm")

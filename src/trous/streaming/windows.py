@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from trous.autograd.plain import is_plain
+from trous.autograd.plain import form, is_plain
 from trous.backends.epilogue import NOTHING, Epilogue
-from trous.backends.execute import execute, operation
+from trous.backends.execute import Form, Ready, execute, operation, ready
 from trous.inspection.torch_windows import INTERPOLATED, NEAREST, POOLING, each, interpolation, pooling
 from trous.plan import AxisPlan, conv_axis, transposed_axis
 from trous.plan.piece import counted, piece
 from trous.plan.reach import reads
 from trous.plan.resample import linear_shares
+from trous.settings import state
 from trous.streaming.calls import Call, Made, rule
 from trous.streaming.local import local
 from trous.streaming.nodes import Window
@@ -70,7 +72,12 @@ def _convolution(call: Call) -> Made:
         own = (*before[:axis], part.before, *before[axis + 1 :])
         geometry = stride, own, dilation, groups, transposed
         if is_plain(segment, w, bias):  # past the dispatcher, which would do nothing but take its time
-            y = execute(operation(segment.shape, w.shape, size, *geometry), segment, w, bias, epilogue)
+            forms = form(segment), form(w), None if bias is None else form(bias)
+            call = _prepared(state(), epilogue, *forms, size, *geometry)
+            if call is not None:
+                y = call(segment, w, bias, None)
+            else:
+                y = execute(operation(segment.shape, w.shape, size, *geometry), segment, w, bias, epilogue)
         elif epilogue:
             y = torch.ops.trous.run_finished(
                 segment, w, bias, None, epilogue.activation, epilogue.slope, size, *geometry
@@ -80,6 +87,13 @@ def _convolution(call: Call) -> Made:
         return y.narrow(place.dim, part.skip, len(outputs)) if part.skip else y
 
     return window(call, plan, run, cut)
+
+
+@lru_cache(maxsize=1024)
+def _prepared(_: tuple, epilogue: Epilogue, x: tuple, w: tuple, bias: tuple | None, *geometry: Any) -> Ready | None:
+    """A call for tensors of these forms, ready to run; see `trous.backends.execute.ready`."""
+    forms = Form(*x), Form(*w), None if bias is None else Form(*bias)
+    return ready(operation(x[0], w[0], *geometry), epilogue, True, *forms, None)
 
 
 def _behind(call: Call, weight: Tensor, axis: int) -> int:
