@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -25,17 +26,18 @@ from trous.streaming.tracing import LENGTHS, Even, Ref, Sized, Step, trace
 
 @dataclass(frozen=True)
 class Network:
-    """The nodes of a module for one batch size, in the order they run, the traced steps that they come from, and
-    all signals by name.
+    """The nodes of a module for one batch size, in the order they run, and the traced steps that they come from.
 
-    `form` is what the module returns: a tree whose leaves are the `Ref`s of `results`, and values that do not change.
+    Args:
+        form: what the module returns: a tree whose leaves are the `Ref`s of `results`, and values that do not change.
+        signals: all of them, by name.
     """
 
     source: str
     nodes: tuple[Node, ...]
     form: Any
     steps: tuple[Step, ...]
-    signals: dict[str, Signal]
+    signals: Mapping[str, Signal]
 
     @cached_property
     def results(self) -> tuple[str, ...]:
@@ -133,6 +135,12 @@ class Network:
 
 def _leaves(tree: Any) -> list[Any]:
     return _pytree.tree_leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Ref))
+
+
+def _forms(tensors: Any) -> list[Any]:
+    """Shapes and dtypes, and the types of what is no tensor."""
+    listed = tensors if isinstance(tensors, (list, tuple)) else [tensors]
+    return [(tuple(each.shape), each.dtype) if isinstance(each, Tensor) else type(each) for each in listed]
 
 
 def _hull(a: range, b: range) -> range:
@@ -250,14 +258,46 @@ class Stream:
         return {"received": self._received, "form": self._form, "kept": kept}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on where a stream through the same module was when `saved` was taken."""
-        shape, dtype, device = saved["form"]
-        if saved["form"] != self._form:
-            self._prepare(tuple(shape), dtype, device)
-        network = self._known()
-        self._received = saved["received"]
-        self._marks = network.marks(self._received)
-        self._kept = [tuple(saved["kept"][each.name]) for each in network.nodes]
+        """Go on where a stream through the same module was when `saved` was taken.
+
+        Raises TrousError where it is no such state, or that of another module; the stream is then as it was before.
+        """
+        if not isinstance(saved, dict) or saved.keys() != {"received", "form", "kept"}:
+            shown = sorted(map(str, saved)) if isinstance(saved, dict) else type(saved).__name__
+            raise TrousError("saved", "must be what state_dict gave, with received, form and kept", shown)
+        received, form, kept = saved["received"], saved["form"], saved["kept"]
+        if not isinstance(received, int) or received < 0:
+            raise TrousError("saved", "must have received a number of samples", received)
+        known = self._network if form == self._form else self._loaded(form)
+        if known is None:  # of a stream that had not begun
+            self._network, self._form = None, ()
+            return self.reset()
+        marks = known.marks(received)
+        names = {each.name for each in known.nodes}
+        if not isinstance(kept, dict) or kept.keys() != names:
+            other = sorted(map(str, kept.keys() ^ names)) if isinstance(kept, dict) else type(kept).__name__
+            raise TrousError("saved", "must be the state of a stream through the same module; these differ", other)
+        for each, mark in zip(known.nodes, marks, strict=True):
+            wanted, found = _forms(each.form(mark)), _forms(kept[each.name])
+            if found != wanted:
+                raise TrousError("saved", f"must hold {wanted} of {each.name} after {received} samples", found)
+        self._network, self._form, self._received, self._marks = known, form, received, marks
+        self._kept = [tuple(tensor.to(form[2]) for tensor in kept[each.name]) for each in known.nodes]
+
+    def _loaded(self, form: Any) -> Network | None:
+        """The network for blocks of a saved form."""
+        if form == ():
+            return None
+        try:
+            shape, dtype, device = form
+            right = isinstance(dtype, torch.dtype) and all(isinstance(n, int) and n >= 0 for n in shape)
+            right = right and -len(shape) <= self.dim < len(shape)
+            torch.empty(0, device=device)
+        except (TypeError, ValueError, RuntimeError):
+            right = False
+        if not right:
+            raise TrousError("saved", "must have the form of a block: shape, dtype and device", form)
+        return network(self.module, tuple(shape), self.dim % len(shape), dtype, device)
 
     def _dim(self, block: Tensor) -> int:
         if not isinstance(block, Tensor):
@@ -293,7 +333,7 @@ class Stream:
             made, still = each.push(kept, [new[name] for name in each.inputs], was, now, ended)
             new[each.name] = made
             left.append(still)
-            if each.name in network.signals:
+            if each.name in network.results:
                 count = now.output.first - was.output.first
                 results[each.name] = made if not now.output.others else each.output.place.cut(made, 0, count)
         # only now: an error on the way leaves everything as it was
