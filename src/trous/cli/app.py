@@ -74,6 +74,7 @@ def _trous(
       trous upscale photo.jpg large.png --scale 2
       trous train autoencoder photos    pictures to a few values and back
       trous autoencode show shirt.png   with a trained one
+      trous audio render amp.nam di.wav out.wav
       trous train wavenet speech        sound, sample by sample
       trous audio generate runs/speech out.wav --mel-from voice.wav
       trous bench                       every layer of a list, beside the other libraries
