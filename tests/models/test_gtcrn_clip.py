@@ -58,6 +58,47 @@ def test_the_published_clip_is_reproduced(folder: Path, network: gtcrn.GTCRN, la
     assert 10 * torch.log10(published.square().mean() / noise) > 76  # dB; 16-bit rounding alone of this clip
 
 
+def frames_of(clip: torch.Tensor) -> torch.Tensor:
+    """The spectrum that `enhance` gives to the network, one column after the other: `(1, BINS, frames)`."""
+    window = torch.hann_window(gtcrn.WINDOW, dtype=clip.dtype).sqrt()
+    padded = torch.nn.functional.pad(clip[None], (gtcrn.HOP, gtcrn.HOP), mode="reflect")[0]
+    columns = [
+        torch.fft.rfft(window * padded[at : at + gtcrn.WINDOW]) for at in range(0, len(clip) + 1 - gtcrn.HOP, gtcrn.HOP)
+    ]
+    return torch.stack([*columns, torch.fft.rfft(window * padded[-gtcrn.WINDOW :])], -1)[None]
+
+
+class Speaker:
+    """Turns columns of a spectrum into samples as they come."""
+
+    def __init__(self) -> None:
+        self.window = torch.hann_window(gtcrn.WINDOW).sqrt()
+        self.tail = torch.zeros(gtcrn.HOP)
+        self.said: list[torch.Tensor] = []
+
+    def take(self, spectrum: torch.Tensor) -> None:
+        for column in spectrum[0].unbind(-1):
+            frame = self.window * torch.fft.irfft(column)
+            self.said.append(self.tail + frame[: gtcrn.HOP])
+            self.tail = frame[gtcrn.HOP :]
+
+
+@pytest.mark.parametrize("frames", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_fed_frame_by_frame_it_says_the_published_clip(folder: Path, network: gtcrn.GTCRN, frames: int) -> None:
+    noisy, published = read(folder / "mix.wav") / FULL, read(folder / "enh.wav") / FULL
+    live, speaker = trous.stream(network), Speaker()
+    for number, block in enumerate(frames_of(noisy[: len(published)].float()).split(frames, -1)):
+        for part in block.split(1, -1) if number < 3 else [block]:
+            clean = live.push(part)
+            assert clean.shape == part.shape  # nothing is waited for
+            speaker.take(clean)
+    assert live.flush().shape[-1] == 0
+    assert live.delay == 0
+    said = torch.cat(speaker.said[1:]).double()  # the first hop lies before the clip
+    assert said.shape == published.shape
+    assert (said - published).abs().max() <= 1e-3
+
+
 def test_swapping_changes_the_clip_by_rounding_only(folder: Path, network: gtcrn.GTCRN) -> None:
     clip = read(folder / "mix.wav")[:32000] / FULL
     ours = trous.accelerate(copy.deepcopy(network))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from trous.plan.axis import AxisPlan
@@ -35,16 +37,83 @@ def piece(transposed: bool, kernel: int, stride: int, dilation: int, before: int
     return Piece(range(first - back, last + 1), stride * back, (outputs[0] + before) % stride)
 
 
+class Known(NamedTuple):
+    """Samples of which nothing is still to come: so many from the `first` on, and `others` behind, with gaps."""
+
+    first: int
+    others: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, count: int, others: Iterable[int]) -> Known:
+        """The first `count` and any of the others, which may go on from them."""
+        behind = {o for o in others if o >= count}
+        while count in behind:
+            behind.remove(count)
+            count += 1
+        return cls(count, frozenset(behind))
+
+    @property
+    def end(self) -> int:
+        """Behind the last of them."""
+        return max(self.others) + 1 if self.others else self.first
+
+    def holds(self, sample: int) -> bool:
+        """Whether it is one of them. What lies before the first is known to be padding."""
+        return sample < self.first or sample in self.others
+
+
+def common(several: Sequence[Known]) -> Known:
+    """The samples that are known of all."""
+    if all(each == several[0] for each in several):
+        return several[0]
+    count = min(each.first for each in several)
+    shortest = next(each for each in several if each.first == count)
+    return Known.of(count, (o for o in shortest.others if all(each.holds(o) for each in several)))
+
+
 def complete(axis: AxisPlan, inputs: int) -> int | None:
     """How many outputs, from the first one on, read none but the first `inputs`; None where that bounds nothing.
 
     >>> complete(conv_axis(kernel=3, stride=2, before=1, after=1, dilation=1), 6)
     3
     """
-    blocked = [
-        axis.up * max(0, -((tap.offset - inputs) // axis.down)) + tap.phase for tap in axis.taps
-    ]  # of each tap: the first output that would read on
-    return min(blocked, default=None)
+    blocked = [axis.up * max(0, -((last - inputs) // axis.down)) + phase for phase, last in _lasts(axis)]
+    return min(blocked, default=None)  # of each phase: the first output that would read on
+
+
+def known(axis: AxisPlan, inputs: Known, size: int) -> Known:
+    """Which of the first `size` outputs read none but known inputs.
+
+    A layer with holes, as a transposed one has where its kernel is below its stride, knows some before others that
+    stand in front of them.
+
+    >>> known(ConvTranspose(1, stride=3, output_padding=2).plan(1).axes[0], Known(1), 6)
+    Known(first=3, others=frozenset({4, 5}))
+    """
+    first = complete(axis, inputs.first)
+    count = size if first is None else min(first, size)
+    if count < 0 or (not inputs.others and _in_order(axis)):
+        return Known(max(count, 0))
+    return Known.of(count, (o for o in range(count, size) if all(map(inputs.holds, axis.reads(o).values()))))
+
+
+@lru_cache(maxsize=1024)
+def _lasts(axis: AxisPlan) -> tuple[tuple[int, int], ...]:
+    """Of each phase that has a tap the highest offset."""
+    lasts: dict[int, int] = {}
+    for phase, _, offset in axis.taps:
+        lasts[phase] = max(offset, lasts.get(phase, offset))
+    return tuple(lasts.items())
+
+
+@lru_cache(maxsize=1024)
+def _in_order(axis: AxisPlan) -> bool:
+    """Whether no output is done with its inputs before one that stands in front of it."""
+    lasts = dict(_lasts(axis))
+    if len(lasts) < axis.up:
+        return False
+    each = [lasts[phase] for phase in range(axis.up)]
+    return each == sorted(each) and each[-1] <= each[0] + axis.down
 
 
 def counted(axis: AxisPlan, output: int, inside: range) -> int:

@@ -80,6 +80,17 @@ def period(axes: Iterable[AxisPlan]) -> int:
     return steps
 
 
+def common_period(layers: Iterable[tuple[Fraction, AxisPlan]]) -> int:
+    """After how many samples of a signal the layers of any network are back at the same pattern, moved by whole inputs
+    and outputs of each. Of every layer: its inputs for one sample of the signal.
+
+    >>> halved = conv_axis(kernel=2, stride=2, before=0, after=0, dilation=1)
+    >>> common_period([(Fraction(1), halved), (Fraction(1, 2), halved)])
+    4
+    """
+    return lcm(*((rate / axis.down).denominator for rate, axis in layers))
+
+
 def receptive_field(plans: Sequence[Plan]) -> tuple[int, ...]:
     """For each axis the number of inputs from the first to the last that one output reads, the largest over all phases.
 

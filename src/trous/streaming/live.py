@@ -3,55 +3,88 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor, lcm
+from functools import cached_property
+from math import floor
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree
 
 from trous.errors import TrousError
 from trous.nn.layers import Layer
-from trous.streaming.nodes import Moment, Node, State, Window
+from trous.plan.piece import Known
+from trous.plan.reach import common_period
+from trous.streaming.nodes import Kept, Marks, Node, Scan, Window
 from trous.streaming.rules import node
 from trous.streaming.signals import Place, Signal
-from trous.streaming.tracing import LENGTHS, Ref, Step, trace
+from trous.streaming.tracing import LENGTHS, Even, Ref, Sized, Step, trace
 
 
 @dataclass(frozen=True)
 class Network:
-    """The nodes of a module for one batch size, in the order they run, the traced steps that they come from, and all
-    signals by name."""
+    """The nodes of a module for one batch size, in the order they run, the traced steps that they come from, and
+    all signals by name.
+
+    `form` is what the module returns: a tree whose leaves are the `Ref`s of `results`, and values that do not change.
+    """
 
     source: str
     nodes: tuple[Node, ...]
-    result: str
+    form: Any
     steps: tuple[Step, ...]
-    signals: Mapping[str, Signal]
+    signals: dict[str, Signal]
+
+    @cached_property
+    def results(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(leaf.name for leaf in _leaves(self.form) if isinstance(leaf, Ref)))
+
+    @property
+    def result(self) -> str:
+        return self.results[0]
 
     @property
     def signal(self) -> Signal:
-        """What comes out."""
         return self.signals[self.result]
 
     @property
     def rate(self) -> Fraction:
         """Input samples for one output sample."""
-        inputs, outputs = LENGTHS[1] - LENGTHS[0], self.signal.lengths[1] - self.signal.lengths[0]
-        return Fraction(inputs, outputs)
+        return 1 / self._density(self.signal)
 
-    def known(self, received: int) -> int:
-        """How many output samples are known after so many of the input."""
-        counts = {self.source: received}
-        for each in self.nodes:
-            counts[each.name] = each.known([counts[name] for name in each.inputs], received)
-        return counts[self.result]
+    def _density(self, signal: Signal) -> Fraction:
+        """Samples of a signal for one of the input."""
+        return Fraction(signal.lengths[1] - signal.lengths[0], LENGTHS[1] - LENGTHS[0])
 
-    def reads(self, outputs: range) -> range:
+    @cached_property
+    def _wires(self) -> tuple[tuple[int, ...], ...]:
+        """Of every node which of all signals it takes: 0 is the input, and `n` what node `n - 1` gives."""
+        numbers = {name: number for number, name in enumerate([self.source, *(each.name for each in self.nodes)])}
+        return tuple(tuple(numbers[name] for name in each.inputs) for each in self.nodes)
+
+    def marks(self, received: int, *, ended: bool = False) -> list[Marks]:
+        """How far every node is after so many samples of the input. Before the first nothing is given out."""
+        if not received and not ended:
+            return [Marks((Known(0),) * len(each.inputs), Known(0), 0, 0) for each in self.nodes]
+        known, sizes, found = [Known(received)], [received], []
+        for each, wires in zip(self.nodes, self._wires, strict=True):
+            marks = each.marks(tuple([known[n] for n in wires]), [sizes[n] for n in wires], ended)
+            known.append(marks.output)
+            sizes.append(marks.size)
+            found.append(marks)
+        return found
+
+    def known(self, received: int, result: str | None = None) -> int:
+        """How many samples of an output, the first if not said, are known after so many of the input."""
+        marks = self.marks(received)
+        counts = {each.name: m.output.first for each, m in zip(self.nodes, marks, strict=True)}
+        return counts.get(result or self.result, received)
+
+    def reads(self, outputs: range, result: str | None = None) -> range:
         """The interval of input samples that these outputs depend on."""
-        wanted = {self.result: outputs}
+        wanted = {result or self.result: outputs}
         for each in reversed(self.nodes):
             if each.name in wanted:
                 needed = each.needs(wanted[each.name])
@@ -59,6 +92,47 @@ class Network:
                     have = wanted.get(name, range(0))
                     wanted[name] = _hull(have, needed)
         return wanted.get(self.source, range(0))
+
+    @cached_property
+    def period(self) -> int:
+        """After how many samples of the input the pattern of inputs and outputs is back."""
+        windows = (each for each in self.nodes if isinstance(each, Window))
+        return common_period((self._density(each.signal), each.axis) for each in windows)
+
+    @cached_property
+    def delay(self) -> int:
+        """The largest number of input samples that an output waits for, counted from its place; see `Stream.delay`."""
+        found = []
+        for result in self.results:
+            rate = 1 / self._density(self.signals[result])
+            for n in range(self._settled, self._settled + self.period):
+                found.append(n - floor(self.known(n, result) * rate))
+        return max(found)
+
+    @cached_property
+    def context(self) -> int | None:
+        """The largest number of input samples before its place that an output depends on; see `Stream.context`."""
+        if any(isinstance(each, Scan) for each in self.nodes):
+            return None
+        found = []
+        for result in self.results:
+            density = self._density(self.signals[result])
+            first = int(self._settled * density)
+            for o in range(first, first + int(self.period * density)):
+                read = self.reads(range(o, o + 1), result)
+                found.append(floor(o / density) - read.start if read else 0)
+        return max(found)
+
+    @cached_property
+    def _settled(self) -> int:
+        """A place far from the beginning, where a period begins."""
+        windows = [each for each in self.nodes if isinstance(each, Window)]
+        reach = sum(abs(offset) for each in windows for offset in (min(each.axis.offsets, default=0), 1))
+        return -(-(1 << 20) // self.period) * self.period + self.period * reach
+
+
+def _leaves(tree: Any) -> list[Any]:
+    return _pytree.tree_leaves(tree, is_leaf=lambda leaf: isinstance(leaf, Ref))
 
 
 def _hull(a: range, b: range) -> range:
@@ -72,12 +146,12 @@ def network(module: nn.Module, shape: tuple[int, ...], dim: int, dtype: torch.dt
 
     Raises TrousError where something in the module cannot be streamed, and says what.
     """
-    if recurrent := [name for name, each in module.named_modules() if isinstance(each, nn.RNNBase)]:
-        raise TrousError("module", "cannot be streamed: it has a recurrent layer", recurrent[0])
     first, second = ((*shape[:dim], n, *shape[dim + 1 :]) for n in LENGTHS)
     source, steps, output = trace(module, (first, second), dtype, device)
-    if not isinstance(output, Ref):
-        raise TrousError("module", "must return one tensor that depends on its input", type(output).__name__)
+    leaves = _leaves(output)
+    results = [leaf.name for leaf in leaves if isinstance(leaf, Ref)]
+    if not results or any(isinstance(leaf, (Even, Sized)) for leaf in leaves):
+        raise TrousError("module", "must return tensors that depend on its input", type(output).__name__)
     known = {source: Signal(Place(dim), lambda received: received, LENGTHS, first, dtype, device)}
     specs = defaultdict(set)
     for layer in module.modules():
@@ -87,10 +161,10 @@ def network(module: nn.Module, shape: tuple[int, ...], dim: int, dtype: torch.dt
     for step in steps:
         made, known[step.name] = node(step, known, specs)
         nodes.append(made)
-    signal = known[output.name]
-    if not signal.place.alone:
-        raise TrousError("module", "must return its samples along one dimension", signal.shape)
-    return Network(source, tuple(nodes), output.name, tuple(steps), known)
+    for name in results:
+        if not known[name].place.alone:
+            raise TrousError("module", "must return its samples along one dimension", known[name].shape)
+    return Network(source, tuple(nodes), output, tuple(steps), known)
 
 
 class Stream:
@@ -109,83 +183,81 @@ class Stream:
     def reset(self) -> None:
         """Begin a new signal."""
         self._received = 0
-        self._states: dict[str, State] = {}
+        self._marks: list[Marks] = []
+        self._kept: list[Kept] = []
+        if self._network is not None:
+            self._marks = self._network.marks(0)
+            self._kept = [each.fresh() for each in self._network.nodes]
 
     def again(self) -> Stream:
         """Another stream through the same module, at its beginning."""
         other = Stream(self.module, self.dim)
         other._network, other._form = self._network, self._form
+        other.reset()
         return other
 
     @torch.no_grad()
-    def push(self, block: Tensor) -> Tensor:
+    def push(self, block: Tensor) -> Any:
         """The samples of the output that are known now and were not before: none, one, or many.
 
         Args:
             block: the next samples, as the module takes a whole signal: any number of them, none too; all other sizes
                 must be those of the first block.
 
+        Returns:
+            A tensor, or what else the module returns: of each tensor in it the samples that are known now.
+
         Raises:
-            TrousError: another shape or dtype, or a module that cannot be streamed.
+            TrousError: another shape or dtype, or a module that cannot be streamed. The stream is then as it was
+                before.
         """
         network = self._prepared(block)
-        self._received += block.shape[self._dim(block)]
-        return self._run(network, block, ended=False)
+        return self._run(network, block, self._received + block.shape[self._dim(block)], ended=False)
 
     @torch.no_grad()
-    def flush(self) -> Tensor:
+    def flush(self) -> Any:
         """The samples that were still waited for, the signal being over; what is pushed next begins a new one.
 
         Raises TrousError where nothing was pushed, and where the module does not take a signal of this length.
         """
         if self._network is None:
             raise TrousError("flush", "must follow a block", None)
-        try:
-            shape, dtype, device = self._form
-            return self._run(self._network, torch.empty(shape, dtype=dtype, device=device), ended=True)
-        finally:
-            self.reset()
+        shape, dtype, device = self._form
+        rest = self._run(self._network, torch.empty(shape, dtype=dtype, device=device), self._received, ended=True)
+        self.reset()
+        return rest
 
     @property
     def delay(self) -> int:
         """By how many samples of the input an output can come later than its place in the signal.
 
-        The output of place `o` lies at input `o * rate`, and is known when `delay` more have been pushed: as soon as
-        can be, in all networks but those that docs/streaming.md names. Negative where outputs depend on earlier inputs
-        alone. Known after the first block.
+        The output of place `o` lies at input `o * rate`, and is known when `delay` more have been pushed, which is as
+        soon as can be. Negative where outputs depend on earlier inputs alone. The largest, where the module returns
+        several. Known after the first block.
         """
-        network = self._known()
-        start = self._settled(network)
-        return max(n - floor(network.known(n) * network.rate) for n in range(start, start + self._period(network)))
+        return self._known().delay
 
     @property
-    def context(self) -> int:
-        """How many samples of the input before its place an output depends on. Known after the first block."""
-        network = self._known()
-        outputs = self._settled(network)
-        found = []
-        for o in range(outputs, outputs + self._period(network)):
-            read = network.reads(range(o, o + 1))
-            found.append(floor(o * network.rate) - read.start if read else 0)
-        return max(found)
+    def context(self) -> int | None:
+        """How many samples of the input before its place an output depends on; None where it is all of them, as in
+        recurrent layers. Known after the first block."""
+        return self._known().context
 
     def state_dict(self) -> dict[str, Any]:
         """What the stream has to remember, to be saved by torch.save and gone on with by `load_state_dict`."""
-        states = {
-            name: {"kept": list(state.kept), "dropped": state.dropped, "given": state.given}
-            for name, state in self._states.items()
-        }
-        return {"received": self._received, "form": self._form, "states": states}
+        nodes = self._network.nodes if self._network else ()
+        kept = {each.name: list(kept) for each, kept in zip(nodes, self._kept, strict=True)}
+        return {"received": self._received, "form": self._form, "kept": kept}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on where a stream through the same module was when `saved` was taken."""
         shape, dtype, device = saved["form"]
         if saved["form"] != self._form:
             self._prepare(tuple(shape), dtype, device)
+        network = self._known()
         self._received = saved["received"]
-        self._states = {
-            name: State(list(each["kept"]), each["dropped"], each["given"]) for name, each in saved["states"].items()
-        }
+        self._marks = network.marks(self._received)
+        self._kept = [tuple(saved["kept"][each.name]) for each in network.nodes]
 
     def _dim(self, block: Tensor) -> int:
         if not isinstance(block, Tensor):
@@ -214,25 +286,20 @@ class Stream:
             raise TrousError("stream", "must have seen a block", None)
         return self._network
 
-    def _run(self, network: Network, block: Tensor, *, ended: bool) -> Tensor:
-        moment = Moment(self._received, ended)
-        new = {network.source: block}
-        for each in network.nodes:
-            state = self._states.setdefault(each.name, each.fresh())
-            new[each.name] = each.push(state, [new[name] for name in each.inputs], moment)
-        return new[network.result]
-
-    def _period(self, network: Network) -> int:
-        """After how many samples the pattern of inputs and outputs is back, on both sides."""
-        downs = [each.axis.down * each.axis.up for each in _windows(network)]
-        return lcm(*downs) if downs else 1
-
-    def _settled(self, network: Network) -> int:
-        """A place far from the beginning, where a period begins."""
-        period = self._period(network)
-        reach = sum(abs(offset) for each in _windows(network) for offset in (min(each.axis.offsets, default=0), 1))
-        return -(-(1 << 20) // period) * period + period * reach
-
-
-def _windows(network: Network) -> Iterator[Window]:
-    return (each for each in network.nodes if isinstance(each, Window))
+    def _run(self, network: Network, block: Tensor, received: int, *, ended: bool) -> Any:
+        marks = network.marks(received, ended=ended)
+        new, left, results = {network.source: block}, [], {}
+        for each, kept, was, now in zip(network.nodes, self._kept, self._marks, marks, strict=True):
+            made, still = each.push(kept, [new[name] for name in each.inputs], was, now, ended)
+            new[each.name] = made
+            left.append(still)
+            if each.name in network.signals:
+                count = now.output.first - was.output.first
+                results[each.name] = made if not now.output.others else each.output.place.cut(made, 0, count)
+        # only now: an error on the way leaves everything as it was
+        self._received, self._marks, self._kept = received, marks, left
+        return _pytree.tree_map(
+            lambda leaf: results.get(leaf.name, block) if isinstance(leaf, Ref) else leaf,
+            network.form,
+            is_leaf=lambda leaf: isinstance(leaf, Ref),
+        )

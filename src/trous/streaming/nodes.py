@@ -1,7 +1,11 @@
 """The steps of a streamed network at work: each takes what is new of its inputs and gives what is new of its output.
 
-A node itself does not change; what it keeps between two blocks is its `State`. How many samples of its output are
-known does not depend on the blocks: `known` says it for any number of input samples, which is what delays follow from.
+Which samples are known does not depend on the blocks: `known` says it for any number of samples of the signal, and with
+it how much a node keeps between two blocks. What it keeps, tensors, it is given and gives back; it does not change.
+
+What is new of a signal are the samples from the first on that was not known for certain up to the last that is known.
+Where a layer knows some of them before others in front of them, there are values between that mean nothing: they are
+given again with the next block.
 """
 
 from __future__ import annotations
@@ -15,25 +19,24 @@ from torch import Tensor
 
 from trous.errors import TrousError
 from trous.plan import AxisPlan
-from trous.plan.piece import complete
+from trous.plan.piece import Known, common, known
 from trous.plan.reach import reads
 from trous.streaming.signals import Signal
 
 
-@dataclass
-class State:
-    """What a node keeps: of each input the samples that it is not done with; how many it has dropped, and given."""
+class Marks(NamedTuple):
+    """How far a node is: what is known of its inputs and its output, and how many inputs are done with.
 
-    kept: list[Tensor]
-    dropped: int = 0
-    given: int = 0
+    `size` is the length of the output if the signal ends here, and at least that if it goes on.
+    """
+
+    inputs: tuple[Known, ...]
+    output: Known
+    dropped: int
+    size: int
 
 
-class Moment(NamedTuple):
-    """Samples of the network's input so far, and whether these are all."""
-
-    received: int
-    ended: bool
+Kept = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -46,27 +49,27 @@ class Local:
     output: Signal
     run: Callable[[Sequence[Tensor]], Tensor]
 
-    def fresh(self) -> State:
-        return State([signal.empty() for signal in self.signals])
+    def fresh(self) -> Kept:
+        return tuple(signal.empty() for signal in self.signals) if len(self.signals) > 1 else ()
 
-    def push(self, state: State, new: Sequence[Tensor], moment: Moment) -> Tensor:
-        places = [signal.place for signal in self.signals]
-        if len(new) > 1:  # what one input has and another lacks waits
-            new = [place.joined(*each) for place, *each in zip(places, state.kept, new, strict=True)]
-        have = [place.length(block) for place, block in zip(places, new, strict=True)]
-        ready = min(have)
-        if moment.ended and max(have) > ready:
-            lengths = [state.given + n for n in have]
-            raise TrousError("signal", f"must have a length at which all that meet in {self.name} are as long", lengths)
+    def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
+        if ended and min(sizes) < max(sizes):
+            rule = f"must have a length at which all that meet in {self.name} are as long"
+            raise TrousError("signal", rule, list(sizes))
+        output = inputs[0] if len(inputs) == 1 else common(inputs)
+        return Marks(inputs, output, output.first, max(sizes))
+
+    def push(self, kept: Kept, new: Sequence[Tensor], was: Marks, now: Marks, ended: bool) -> tuple[Tensor, Kept]:
+        start, stop = was.output.first, now.output.end
         if len(new) > 1:
-            pairs = list(zip(places, new, have, strict=True))
-            state.kept = [place.cut(block, ready, n) for place, block, n in pairs]
-            new = [place.cut(block, 0, ready) for place, block, _ in pairs]
-        state.given += ready
-        return self.run(new) if ready else self.output.empty()
-
-    def known(self, known: Sequence[int], received: int) -> int:
-        return min(known)
+            left, ready = [], []
+            for signal, old, block, had, have in zip(self.signals, kept, new, was.inputs, now.inputs, strict=True):
+                place = signal.place
+                all_of_it = block if had.first == start else place.joined(old, block)
+                ready.append(all_of_it if have.end == stop else place.cut(all_of_it, 0, stop - start))
+                left.append(_copied(signal, all_of_it, now.dropped - start, have.first - start))
+            new, kept = ready, tuple(left)
+        return self.run(new) if stop > start else self.output.empty(), kept
 
     def needs(self, outputs: range) -> range:
         return outputs
@@ -91,43 +94,35 @@ class Window:
     run: Callable[[Tensor, range, int | None], Tensor]
     fill: float = 0.0
 
-    def fresh(self) -> State:
-        return State([self.signal.empty()])
+    def fresh(self) -> Kept:
+        return (self.signal.empty(),)
 
-    def push(self, state: State, new: Sequence[Tensor], moment: Moment) -> Tensor:
-        place = self.signal.place
-        kept = place.joined(state.kept[0], new[0])
-        have = state.dropped + place.length(kept)
-        whole = self.output.length(moment.received)
-        outputs = range(state.given, whole if moment.ended else self._ready(have, whole))
+    def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
+        size = self.axis.output_size(sizes[0])
+        output = Known(max(size, 0)) if ended else known(self.axis, inputs[0], size)
+        # of the next output on, everything is still to be read
+        first = self.cut(range(output.first, output.first + 1)).start
+        return Marks(inputs, output, min(max(first, 0), inputs[0].first), size)
+
+    def push(self, kept: Kept, new: Sequence[Tensor], was: Marks, now: Marks, ended: bool) -> tuple[Tensor, Kept]:
+        (had,), (have,) = was.inputs, now.inputs
+        samples = new[0] if had.first == was.dropped else self.signal.place.joined(kept[0], new[0])
+        outputs = range(was.output.first, now.output.end)
         made = self.output.empty()
         if outputs:
-            segment = self._segment(kept, state.dropped, self.cut(outputs))
-            made = self.run(segment, outputs, have if moment.ended else None)
-            state.given = outputs.stop
-        # of the next output on, everything is still to be read
-        drop = min(max(self.cut(range(state.given, state.given + 1)).start, state.dropped), have) - state.dropped
-        state.kept = [place.cut(kept, drop, place.length(kept)).clone()]
-        state.dropped += drop
-        return made
-
-    def known(self, known: Sequence[int], received: int) -> int:
-        return self._ready(known[0], self.output.length(received))
+            segment = self._segment(samples, was.dropped, self.cut(outputs))
+            made = self.run(segment, outputs, have.first if ended else None)
+        return made, (_copied(self.signal, samples, now.dropped - was.dropped, have.first - was.dropped),)
 
     def needs(self, outputs: range) -> range:
         return reads(self.axis, outputs)
 
-    def _ready(self, have: int, whole: int) -> int:
-        """Outputs that no further input can change: those that have all they read, and that are there in any case."""
-        known = complete(self.axis, have)
-        return max(0, whole if known is None else min(known, whole))
-
-    def _segment(self, kept: Tensor, dropped: int, wanted: range) -> Tensor:
-        """The inputs `wanted`, those beyond the signal filled in."""
+    def _segment(self, samples: Tensor, dropped: int, wanted: range) -> Tensor:
+        """The inputs `wanted` of those that begin behind `dropped`, those beyond the signal filled in."""
         place = self.signal.place
-        start, stop, have = wanted.start - dropped, wanted.stop - dropped, place.length(kept)
+        start, stop, have = wanted.start - dropped, wanted.stop - dropped, place.length(samples)
         first = min(max(start, 0), have)
-        inside = place.cut(kept, first, max(first, min(stop, have)))
+        inside = place.cut(samples, first, max(first, min(stop, have)))
         before, after = max(0, min(-start, len(wanted))), max(0, stop - max(have, start))
         if not before and not after:
             return inside
@@ -138,4 +133,43 @@ class Window:
         return like.new_full(shape, self.fill)
 
 
-Node = Local | Window
+@dataclass(frozen=True)
+class Scan:
+    """A step that goes through the samples one after the other and remembers something.
+
+    Args:
+        run: is given samples and what was remembered before them; returns outputs, one for each, and what is now.
+        begin: what is remembered at the beginning.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    signal: Signal
+    output: Signal
+    run: Callable[[Tensor, Sequence[Tensor]], tuple[Tensor, Sequence[Tensor]]]
+    begin: Kept
+
+    def fresh(self) -> Kept:
+        return self.begin
+
+    def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
+        count = inputs[0].first
+        return Marks(inputs, Known(count), count, sizes[0])
+
+    def push(self, kept: Kept, new: Sequence[Tensor], was: Marks, now: Marks, ended: bool) -> tuple[Tensor, Kept]:
+        count = now.output.first - was.output.first
+        if not count:
+            return self.output.empty(), kept
+        made, left = self.run(self.signal.place.cut(new[0], 0, count), kept)
+        return made, tuple(left)
+
+    def needs(self, outputs: range) -> range:
+        return range(0, outputs.stop)
+
+
+Node = Local | Scan | Window
+
+
+def _copied(signal: Signal, samples: Tensor, start: int, stop: int) -> Tensor:
+    """What is kept of them, in memory of its own: not in that of a block, which is the user's and may be long."""
+    return signal.place.cut(samples, start, stop).clone() if stop > start else signal.empty()

@@ -18,9 +18,9 @@ from trous.plan.piece import counted, piece
 from trous.plan.reach import reads
 from trous.plan.resample import moved_axis, nearest_axis
 from trous.spec import Spec
-from trous.streaming.nodes import Local, Node, Window
+from trous.streaming.nodes import Local, Node, Scan, Window
 from trous.streaming.signals import Place, Signal, found
-from trous.streaming.tracing import Ref, Sized, Step
+from trous.streaming.tracing import Even, Ref, Sized, Step
 
 
 @dataclass
@@ -85,7 +85,7 @@ def node(step: Step, known: dict[str, Signal], specs: Mapping[int, Collection[Sp
 
 
 #: Operators that give parts of their argument.
-_PARTS = ("split", "split_with_sizes", "chunk", "unbind")
+_PARTS = ("split", "split_with_sizes", "chunk", "unbind", "recurrent")
 
 # Every sample by itself.
 
@@ -98,7 +98,7 @@ def _local(call: Call, place: Place | None = None) -> Made:
     lengths = signals[0].lengths
     if any(signal.lengths != lengths for signal in signals):
         raise call.refuse("joins signals of different lengths")
-    place = place or found(step.shapes, lengths)
+    place = place or found(step.shapes, signals[0])
     if place is None:
         raise call.refuse("leaves no dimension that follows the signal")
     if any(leaf.first * lengths[1] != leaf.second * lengths[0] for leaf in step.sized):
@@ -112,6 +112,8 @@ def _local(call: Call, place: Place | None = None) -> Made:
         def changed(leaf: Any) -> Any:
             if isinstance(leaf, Ref):
                 return given[leaf]
+            if isinstance(leaf, Even):
+                return leaf.step.call(*leaf.step.map(changed))
             return int(Fraction(leaf.first, lengths[0]) * count) if isinstance(leaf, Sized) else leaf
 
         return whole.call(*whole.map(changed))
@@ -130,21 +132,19 @@ def _functional(function: Any) -> Any:
     return getattr(getattr(torch.ops.aten, name[:-1]), function._overloadname)
 
 
-@rule("clone", "_to_copy", "detach", "alias", "lift_fresh", "_prelu_kernel", "log_sigmoid_forward", "masked_fill")
 @rule(
-    "hardswish",
-    "hardsigmoid",
-    "hardtanh",
-    "hardshrink",
-    "softshrink",
-    "softplus",
-    "threshold",
-    "celu",
-    "selu",
-    "elu",
-    "addcmul",
-    "addcdiv",
+    "clone",
+    "_to_copy",
+    "detach",
+    "alias",
+    "lift_fresh",
+    "complex",
+    "_prelu_kernel",
+    "log_sigmoid_forward",
+    "masked_fill",
 )
+@rule("hardswish", "hardsigmoid")
+@rule("hardtanh", "hardshrink", "softshrink", "softplus", "threshold", "celu", "selu", "elu", "addcmul", "addcdiv")
 def _pointwise(call: Call) -> Made:
     signals = [call.signal(ref) for ref in call.step.refs]
     places = {(len(s.shape) - s.place.dim, s.place.outer, s.place.inner) for s in signals}
@@ -155,10 +155,14 @@ def _pointwise(call: Call) -> Made:
 
 
 @rule("permute", "transpose", "unsqueeze", "squeeze", "expand", "t", "movedim")
-@rule("native_channel_shuffle")
 def _moved(call: Call) -> Made:
-    if not call.first.place.alone:
-        raise call.refuse("moves a dimension that a reshape has merged with the signal's")
+    return _local(call)
+
+
+@rule("native_channel_shuffle")
+def _shuffled(call: Call) -> Made:
+    if call.first.place.dim == 1:
+        raise call.refuse("takes the samples of a signal apart")
     return _local(call)
 
 
@@ -179,6 +183,18 @@ def _along_others(call: Call) -> Made:
     if dims is None or call.first.place.dim in dims:
         raise call.refuse("takes the whole signal together")
     return _local(call)
+
+
+@rule("unfold")
+def _unfolded(call: Call) -> Made:
+    if call.first.place.dim == call["dimension"] % len(call.first.shape):
+        raise call.refuse("takes windows of the signal")
+    return _local(call, call.first.place)
+
+
+@rule("view_as_real", "view_as_complex")
+def _parts(call: Call) -> Made:
+    return _local(call, call.first.place)
 
 
 @rule("cat", "stack")
@@ -220,6 +236,29 @@ def _product(call: Call) -> Made:
 
 #: What the first factor is called.
 _LEFT = {"addmm": "mat1", "linear": "input"}
+
+
+@rule("recurrent")
+def _recurrent(call: Call) -> Made:
+    x, time = call.first, 1 if call["batch_first"] else 0
+    if call.step.refs != [call["x"]]:
+        raise call.refuse("begins with a state that depends on the signal")
+    if x.place.dim == 1 - time:  # the samples are a batch
+        return _local(call, replace(x.place, dim=1) if call.step.part else x.place)
+    if x.place.dim != time or not x.place.alone:
+        raise call.refuse("reads along a dimension that a reshape has merged with others")
+    if call["both"]:
+        raise call.refuse("reads the whole signal backwards as well before its first output")
+    if call.step.part:
+        raise call.refuse("has a state at the end that is known for a whole signal only")
+    weights, rest = call["weights"], [call[name] for name in ("biases", "layers", "both", "batch_first")]
+
+    def run(segment: Tensor, state: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        y, *last = torch.ops.trous.recurrent(call["kind"], segment, list(state), weights, *rest)
+        return y, last
+
+    made = replace(x, shape=call.step.shapes[0], dtype=call.step.dtype)
+    return Scan(call.step.name, (call["x"].name,), x, made, run, tuple(call["state"])), made
 
 
 @rule("native_group_norm", "native_instance_norm", "instance_norm")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 import torch
@@ -78,14 +79,18 @@ class Signal:
 
     def empty(self) -> Tensor:
         """No samples of it."""
+        return self._empty
+
+    @cached_property
+    def _empty(self) -> Tensor:
         shape = [0 if dim == self.place.dim else size for dim, size in enumerate(self.shape)]
         return torch.empty(shape, dtype=self.dtype, device=self.device)
 
 
-def found(shapes: tuple[Shape, Shape], lengths: tuple[int, int]) -> Place | None:
-    """The one dimension that follows the length, sample by sample; None where there is no such one."""
+def found(shapes: tuple[Shape, Shape], like: Signal) -> Place | None:
+    """The one dimension that follows the length as that of `like` does; None where there is no such one."""
     differ = [dim for dim, (a, b) in enumerate(zip(*shapes, strict=True)) if a != b]
     if len(differ) != 1:
         return None
-    size = shapes[0][differ[0]]
-    return Place(differ[0]) if size == lengths[0] else None
+    place = replace(like.place, dim=differ[0])
+    return place if shapes[0][place.dim] == like.shape[like.place.dim] else None

@@ -18,6 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree
 
 from trous.errors import TrousError
+from trous.streaming.recurrent import kept_whole
 
 #: Lengths of the two signals: that most strides divide, and that no other size is likely to be.
 LENGTHS = (2**10 * 3**2 * 5 * 7, 2**11 * 3**2 * 5 * 7)
@@ -41,8 +42,15 @@ class Sized:
 
 
 @dataclass(frozen=True)
+class Even:
+    """A tensor that is the same everywhere, of a size that follows the length: the step that makes it."""
+
+    step: Step
+
+
+@dataclass(frozen=True)
 class Step:
-    """One call: `args` and `kwargs` hold `Ref`, `Sized`, tensors that do not change, and plain values.
+    """One call: `args` and `kwargs` hold `Ref`, `Sized`, `Even`, tensors that do not change, and plain values.
 
     Where it has several results, `part` says which one this is. `shapes` are the result's for the two signals.
     """
@@ -62,7 +70,13 @@ class Step:
 
     @property
     def sized(self) -> list[Sized]:
-        return [leaf for leaf in _leaves((self.args, self.kwargs)) if isinstance(leaf, Sized)]
+        found = []
+        for leaf in _leaves((self.args, self.kwargs)):
+            if isinstance(leaf, Even):
+                found += leaf.step.sized
+            elif isinstance(leaf, Sized):
+                found.append(leaf)
+        return found
 
     def call(self, args: Any, kwargs: Any) -> Any:
         """What the operator gives for these arguments."""
@@ -70,7 +84,7 @@ class Step:
         return result if self.part is None else result[self.part]
 
     def map(self, change: Callable[[Any], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with every `Ref`, `Sized` and plain value replaced by what `change` makes of it."""
+        """The arguments with every `Ref`, `Sized`, `Even` and plain value replaced by what `change` makes of it."""
         return _pytree.tree_map(change, (self.args, self.kwargs), is_leaf=_is_leaf)
 
 
@@ -118,7 +132,7 @@ def _recorded(module: nn.Module, shape: Shape, dtype: torch.dtype, device: torch
     training = [each for each in module.modules() if each.training]
     module.eval()
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), kept_whole():
             graph = make_fx(lambda x: module(x))(torch.empty(shape, dtype=dtype, device=device))
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         rule = f"must be what the module accepts; its forward pass failed: {str(error).splitlines()[0]}"
@@ -165,11 +179,18 @@ def _met(a: Any, b: Any, names: dict[Any, Any]) -> Any:
 
 def _constant(step: Step) -> Any:
     """The value of a step that nothing but parameters go into."""
-    if any(isinstance(leaf, Sized) for leaf in _leaves((step.args, step.kwargs))):
+    if step.sized:
         name = step.function._schema.name.split("::")[1]
+        tensors = [leaf for leaf in _leaves((step.args, step.kwargs)) if isinstance(leaf, (Even, torch.Tensor))]
+        if name in _FILLS or (torch.Tag.pointwise in step.function.tags and all(isinstance(t, Even) for t in tensors)):
+            return Even(step)
         raise TrousError("module", "must not compute with the length of the signal", name)
     with torch.no_grad():
         return step.call(step.args, step.kwargs)
+
+
+#: Operators that write one number everywhere.
+_FILLS = ("zeros", "ones", "full")
 
 
 def _step(first: Any, second: Any, function: Any, args: Any, kwargs: Any, part: int | None = None) -> Step:
@@ -179,7 +200,7 @@ def _step(first: Any, second: Any, function: Any, args: Any, kwargs: Any, part: 
 
 
 def _is_leaf(value: Any) -> bool:
-    return isinstance(value, (Ref, Sized))
+    return isinstance(value, (Ref, Sized, Even))
 
 
 def _leaves(tree: Any) -> list[Any]:

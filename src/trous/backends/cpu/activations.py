@@ -67,8 +67,8 @@ def finish(fn: Function, values: Any, epilogue: Epilogue, slope: Any = None, res
 
 
 def curve(module: ll.Module, name: str, kind: Any) -> ll.Function:
-    """tanh or sigmoid as a function of the module: a kernel may store dozens of vectors, and one of these takes two
-    milliseconds to compile."""
+    """tanh, sigmoid or decay as a function of the module: a kernel may store dozens of vectors, and one of these takes
+    two milliseconds to compile."""
     full = f"{name}_{kind.count}"
     function = module.globals.get(full)
     if function is None:
@@ -176,14 +176,18 @@ class _Vectors:
 
     def sigmoid(self, x: Any) -> Any:
         """`1/(1 + e)` with `e = exp(-|x|)`, which cannot overflow, and `e/(1 + e)` for negative x."""
-        b, form, one = self.b, self.format, self.number(1.0)
-        t = b.fneg(self.absolute(x))
-        t = b.select(b.fcmp_ordered("<", t, self.number(form.lowest)), self.number(form.lowest), t)
-        rounded, part = self.reduced(t)
-        e = b.fmul(b.fadd(part, one), self.power(rounded, form.lift))
-        e = b.fmul(e, self.number(2.0**-form.lift))
+        b, one = self.b, self.number(1.0)
+        e = self.decay(b.fneg(self.absolute(x)))
         above = b.select(b.fcmp_ordered("<", x, ll.Constant(self.kind, None)), e, one)
         return b.fdiv(above, b.fadd(e, one))
+
+    def decay(self, t: Any) -> Any:
+        """`exp(t)` for numbers that are not positive."""
+        b, form = self.b, self.format
+        t = b.select(b.fcmp_ordered("<", t, self.number(form.lowest)), self.number(form.lowest), t)
+        rounded, part = self.reduced(t)
+        e = b.fmul(b.fadd(part, self.number(1.0)), self.power(rounded, form.lift))
+        return b.fmul(e, self.number(2.0**-form.lift))
 
     def reduced(self, t: Any) -> tuple[Any, Any]:
         """`k` in the last bits of a number, and `exp(t - k*ln2) - 1`."""

@@ -52,6 +52,7 @@ _GENERATORS = (
     "stack/memory",
     "stack/kernel",
     "stack/driver",
+    "stack/drawing",
     "engine",
 )
 

@@ -35,6 +35,9 @@ def generate(
     temperature: Annotated[
         float, typer.Option("--temperature", "-t", min=0, help="Below 1: what is likelier; 0: the likeliest.")
     ] = 1.0,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in 16 bits (float16): large networks run up to 3 times as fast.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Write in place of a file that is there.")] = False,
 ) -> None:
     """Generate sound with a trained WaveNet, sample by sample.
@@ -51,6 +54,8 @@ def generate(
       trous audio generate runs/speech out.wav --mel-from voice.wav --seconds 1 --temperature 0.8
       trous audio generate runs/music/weights.safetensors out.flac --seconds 10 --seed 3
     """
+    import torch
+
     from trous.apps.audio.sound import blocks, facts, frames_at, writing
     from trous.apps.audio.wavenet.files import load
     from trous.apps.audio.wavenet.synthesis import sounds
@@ -67,7 +72,7 @@ def generate(
         whole = frames_at(said.frames, said.rate, rate)
         frames = whole if seconds is None else min(frames, whole)
         speech = blocks(mel_from, rate=rate, mono=True)
-    made = sounds(network, frames, seed, temperature, speech)
+    made = sounds(network, frames, seed, temperature, speech, torch.float16 if half else None)
     with _bar() as bar, writing(target, rate, 1, subtype="PCM_16", frames=frames) as file:
         task = bar.add_task("Samples", total=frames)
         for block in made:

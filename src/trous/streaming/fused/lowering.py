@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from trous.backends.cpu.stack.program import Call, Constant, Expression, Program, Read, Sum, Term, shifted
+from trous.errors import TrousError
 from trous.plan.axis import IDENTITY, AxisPlan
 from trous.streaming.fused.functions import ACTIVATIONS, FUNCTIONS
 from trous.streaming.fused.values import Run, Value, joined, kept, parts, picked
@@ -38,6 +39,8 @@ _WITHOUT = "and the fused engine has no code for that; streams without fused=Tru
 def program(network: Network) -> Program:
     """The program of a network for a batch of one. Raises TrousError where it does something that no code is for."""
     source = network.signals[network.source]
+    if not isinstance(network.form, Ref):
+        raise TrousError("module", "must return one tensor to be fused", type(network.form).__name__)
     lowering = _Lowering(network, Program.of(_channels(source)))
     for step, node in zip(network.steps, network.nodes, strict=True):
         operator, signal = Operator(step, dict(network.signals), {}), network.signals[step.name]

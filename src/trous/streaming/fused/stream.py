@@ -49,14 +49,14 @@ class FusedStream(Stream):
             raise TrousError("weights", f"must be {' or '.join(map(str, WEIGHTS))}, or None", weights)
         self.weights = weights
         self._stack: Stack | None = None
-        self._memories: list[np.ndarray] = []
+        self.memories: list[np.ndarray] = []
         self._mono: torch.Size | None = None  # batch and channels of blocks that go the short way
         super().__init__(module, dim)
 
     def reset(self) -> None:
         """Begin a new signal."""
         self._received = 0
-        for memory in self._memories:
+        for memory in self.memories:
             self._call(memory.ctypes.data, 0, 0, 0, 0, 0)
 
     def again(self) -> FusedStream:
@@ -79,10 +79,10 @@ class FusedStream(Stream):
         """
         if self._mono and isinstance(block, Tensor):  # the way of single samples, which checks would take longer than
             shape = block.shape
-            if len(shape) == 3 and shape[:2] == self._mono and block.dtype is self._dtype and block.is_cpu:
+            if len(shape) == 3 and shape[:2] == self._mono and block.dtype is self.dtype and block.is_cpu:
                 count = shape[2]
                 if count and (count == 1 or block.stride(2) == 1):
-                    y = torch.empty((1, self._outputs, count), dtype=self._dtype)
+                    y = torch.empty((1, self._outputs, count), dtype=self.dtype)
                     given = self._call(
                         self._addresses[0], block.data_ptr(), block.stride(1), y.data_ptr(), count, count
                     )
@@ -92,7 +92,7 @@ class FusedStream(Stream):
         moved = block.detach().movedim(self.dim, -1)
         count = moved.shape[-1]
         self._received += count
-        inputs = self._compiled.program.tracks[0].channels
+        inputs = self.compiled.program.tracks[0].channels
         return self._called(moved.reshape(self._batch, inputs, count).contiguous(), count)
 
     def flush(self) -> Tensor:
@@ -108,7 +108,7 @@ class FusedStream(Stream):
     @property
     def delay(self) -> int:
         """By how many samples an output comes later than its place. Known after the first block."""
-        return self._compiled.program.delay
+        return self.compiled.program.delay
 
     @property
     def native(self) -> Native:
@@ -116,15 +116,15 @@ class FusedStream(Stream):
 
         Samples that C pushes are not counted here: a stream is driven from one side.
         """
-        if len(self._memories) != 1:
-            raise TrousError("native", "must be of a stream that has seen a block of one signal", len(self._memories))
-        entry, inputs = self._compiled.program, self._compiled.program.tracks[0].channels
+        if len(self.memories) != 1:
+            raise TrousError("native", "must be of a stream that has seen a block of one signal", len(self.memories))
+        entry, inputs = self.compiled.program, self.compiled.program.tracks[0].channels
         function, state = code_address(self._call), self._addresses[0]
         return Native(function, state, entry.delay, entry.growth, inputs, self._outputs)
 
     def state_dict(self) -> dict[str, Any]:
         """What the stream has to remember, to be saved by torch.save and gone on with by `load_state_dict`."""
-        kept = [torch.from_numpy(self._compiled.kept(memory)) for memory in self._memories]
+        kept = [torch.from_numpy(self.compiled.kept(memory)) for memory in self.memories]
         return {"received": self._received, "form": self._form, "memories": kept}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
@@ -132,15 +132,15 @@ class FusedStream(Stream):
         shape, dtype, device = saved["form"]
         if saved["form"] != self._form:
             self._prepare(tuple(shape), dtype, device)
-        sizes = [len(self._compiled.kept(memory)) for memory in self._memories]
+        sizes = [len(self.compiled.kept(memory)) for memory in self.memories]
         if [len(kept) for kept in saved["memories"]] != sizes:
             raise TrousError("saved", "must be the state of a stream through the same module", sizes)
-        for memory, kept in zip(self._memories, saved["memories"], strict=True):
-            self._compiled.restore(memory, kept.numpy())
+        for memory, kept in zip(self.memories, saved["memories"], strict=True):
+            self.compiled.restore(memory, kept.numpy())
         self._received = saved["received"]
 
     @property
-    def _compiled(self) -> Stack:
+    def compiled(self) -> Stack:
         if self._stack is None:
             raise TrousError("stream", "must have seen a block", None)
         return self._stack
@@ -162,25 +162,25 @@ class FusedStream(Stream):
     def _called(self, x: Tensor | None, most: int) -> Tensor:
         """The output for the next samples, (batch, channels, count), or for the end of the signal: up to `most`."""
         signal, count = self._known().signal, most if x is not None else 0
-        y = torch.empty((self._batch, self._outputs, most), dtype=self._dtype)
+        y = torch.empty((self._batch, self._outputs, most), dtype=self.dtype)
         given = 0
         for number, state in enumerate(self._addresses):
             source = 0 if x is None else x[number].data_ptr()
             # The address of no samples may be 0, which would end the signal.
             if x is None or count:
                 given = self._call(state, source, count, y[number].data_ptr(), most, count)
-                self._compiled.check(self._memories[number])
+                self.compiled.check(self.memories[number])
         others = [size for dim, size in enumerate(signal.shape) if dim != signal.place.dim]
         return y[..., :given].reshape(*others, given).movedim(-1, signal.place.dim)
 
     def _take(self, stack: Stack) -> None:
         """Memory for every signal of the batch."""
         shape, dtype, _ = self._form
-        self._stack, self._call, self._dtype = stack, stack.function, dtype
+        self._stack, self._call, self.dtype = stack, stack.function, dtype
         self._received = 0
         self._batch = shape[0] if len(shape) > 2 and self.dim % len(shape) else 1
-        self._memories = [stack.state() for _ in range(self._batch)]
-        self._addresses = [memory.ctypes.data for memory in self._memories]
+        self.memories = [stack.state() for _ in range(self._batch)]
+        self._addresses = [memory.ctypes.data for memory in self.memories]
         self._outputs = channels(stack.program.output)
         signal = self._known().signal
         plain = len(shape) == len(signal.shape) == 3 and self.dim % 3 == signal.place.dim == 2

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from trous import TrousError, stream
 from trous.apps.audio.wavenet.architecture import Architecture
 from trous.apps.audio.wavenet.generation import Generator
 from trous.apps.audio.wavenet.network import WaveNet
+from trous.streaming.fused.drawing import Draw, Drawing
 
 SMALL: dict[str, Any] = {"layers": 3, "cycle": 2, "channels": 6, "skip": 8, "components": 2, "strides": (4, 4)}
 FORMS: list[dict[str, Any]] = [
@@ -54,7 +56,7 @@ def test_a_stream_generates_what_the_whole_network_does(number: int, start: int,
     net, n = network(FORMS[number]), 20
     levels, conditions, uniforms = setting(net, rng, 2, start, n)
     wanted = naive(net, levels, conditions, uniforms)
-    going = Generator(net.core, net.output.sample, levels, conditions[..., 1:start])
+    going = Generator(net, levels, conditions[..., 1:start])
     parts, at = [], 0
     for size in (1, 7, 0, 12):
         rows = slice(at, at + size)
@@ -63,25 +65,41 @@ def test_a_stream_generates_what_the_whole_network_does(number: int, start: int,
     got = torch.cat(parts, 1)
     torch.testing.assert_close(got, wanted, rtol=0, atol=1e-4)
     assert got.std() > 0.05
-    other = Generator(net.core, net.output.sample, levels, conditions[..., 1:start])
+    other = Generator(net, levels, conditions[..., 1:start])
     assert torch.equal(other.block(conditions[..., start:], uniforms), got)
 
 
 @pytest.mark.parametrize("form", FORMS[1:3], ids=lambda form: form["output"])
 def test_bits_of_what_was_generated_are_those_it_was_drawn_by(form: dict[str, Any], rng: np.random.Generator) -> None:
-    """The likelihood of the whole, each sample told those before it, against that by the outputs of the stream."""
+    """The likelihood of the whole, each sample told those before it, against that by outputs of a stream."""
     net, n, start = network(form), 15, 8
     levels, conditions, uniforms = setting(net, rng, 1, start, n)
-    said = []
-
-    def watched(outputs: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        said.append(outputs)
-        return net.output.sample(outputs, numbers)
-
-    going = Generator(net.core, watched, levels, conditions[..., 1:start])
-    made = going.block(conditions[..., start:], uniforms)
-    whole = torch.cat([levels, made], 1)
+    made = Generator(net, levels, conditions[..., 1:start]).block(conditions[..., start:], uniforms)
+    seen = torch.cat([torch.cat([levels, made], 1)[:, None, :-1], conditions[..., 1:]], 1)
+    live = stream(net.core, fused=True)
+    said = torch.cat([live.push(sample) for sample in seen.split(1, -1)], -1)[..., start - 1 :]
     with torch.no_grad():
-        outputs = net.core(torch.cat([whole[:, None, :-1], conditions[..., 1:]], 1))[..., start - 1 :]
-        wanted = net.output.bits(outputs, made)
-    torch.testing.assert_close(net.output.bits(torch.stack(said, -1), made), wanted, rtol=1e-4, atol=1e-4)
+        wanted = net.output.bits(net.core(seen)[..., start - 1 :], made)
+    torch.testing.assert_close(net.output.bits(said, made), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.3, 2.5])
+@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: form["output"])
+def test_temperature(form: dict[str, Any], temperature: float, rng: np.random.Generator) -> None:
+    """Compiled code draws as the definition of the output does, the same class every time."""
+    net = network(form).double()
+    levels, conditions, uniforms = setting(net, rng, 2, 5, 40)
+    levels, conditions = levels.double(), conditions.double()
+    got = Generator(net, levels, conditions[..., 1:5], temperature).block(conditions[..., 5:], uniforms)
+    for numbers in uniforms:
+        with torch.no_grad():
+            said = net.core(torch.cat([levels[:, None], conditions[..., : levels.shape[1]]], 1))[..., -1]
+        levels = torch.cat([levels, net.output.sample(said, numbers, temperature)[:, None]], 1)
+    torch.testing.assert_close(got, levels[:, 5:], rtol=0, atol=1e-6)
+
+
+def test_networks_that_cannot_go_round() -> None:
+    levels, conditions = torch.zeros(1, 4), torch.zeros(1, 0, 3)
+    for core in (torch.nn.Conv1d(1, 7, 1), torch.nn.Conv1d(1, 256, 3, padding=1)):
+        with pytest.raises(TrousError, match="module must give 256 outputs of one layer, and none late"):
+            Drawing(core, Draw(256), levels, conditions)

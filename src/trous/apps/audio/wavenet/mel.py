@@ -26,8 +26,8 @@ def filters(mels: int, size: int, sample_rate: int) -> np.ndarray:
 
     >>> filters(3, 16, 16000).round(2)
     array([[0.  , 1.  , 0.  , 0.  , 0.  , 0.  , 0.  , 0.  , 0.  ],
-           [0.  , 0.07, 0.62, 0.31, 0.  , 0.  , 0.  , 0.  , 0.  ],
-           [0.  , 0.  , 0.  , 0.23, 0.34, 0.24, 0.14, 0.05, 0.  ]])
+           [0.  , 0.2 , 0.54, 0.26, 0.  , 0.  , 0.  , 0.  , 0.  ],
+           [0.  , 0.  , 0.03, 0.18, 0.31, 0.24, 0.16, 0.08, 0.  ]])
     """
     frequencies = mel(np.arange(size // 2 + 1) * sample_rate / size)
     middles = np.linspace(0, frequencies[-1], mels + 2)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
 
 from trous.apps.audio.wavenet.architecture import Architecture
+from trous.streaming.fused.drawing import Draw
 
 #: Uniform numbers are kept so far from 0 and 1 where a logarithm of them is taken.
 EDGE = 1e-5
@@ -23,6 +24,7 @@ class Output(Protocol):
 
     channels: int
     uniforms: int
+    draw: Draw  #: as compiled code draws
 
     def encode(self, sound: Tensor) -> Tensor:
         """Sound from -1 to 1 as levels of the same shape."""
@@ -40,6 +42,9 @@ class Output(Protocol):
         A temperature below 1 prefers what is likely, 0 takes it.
         """
 
+    def numbers(self, uniforms: Tensor) -> Tensor:
+        """Uniform numbers `(..., uniforms)` as `draw` takes them."""
+
 
 class MuLaw:
     """Probabilities of the 256 levels of 8-bit mu-law, by a softmax (van den Oord et al. 2016, section 2.2).
@@ -49,6 +54,7 @@ class MuLaw:
 
     classes = channels = 256
     uniforms = 1
+    draw = Draw(classes)
 
     def encode(self, sound: Tensor) -> Tensor:
         mu = self.classes - 1
@@ -64,6 +70,9 @@ class MuLaw:
 
     def sample(self, outputs: Tensor, uniforms: Tensor, temperature: float = 1.0) -> Tensor:
         return self._level(drawn(outputs, uniforms[:, 0], temperature)).to(outputs.dtype)
+
+    def numbers(self, uniforms: Tensor) -> Tensor:
+        return uniforms
 
     def _number(self, levels: Tensor) -> Tensor:
         return ((levels + 1) * ((self.classes - 1) / 2) + 0.5).long()
@@ -92,6 +101,7 @@ class Mixture:
     def __init__(self, components: int):
         self.components = components
         self.channels = 3 * components
+        self.draw = Draw(components, logistic=True, least=self.least)
 
     def encode(self, sound: Tensor) -> Tensor:
         return sound.clamp(-1, 1)
@@ -114,10 +124,14 @@ class Mixture:
     def sample(self, outputs: Tensor, uniforms: Tensor, temperature: float = 1.0) -> Tensor:
         weights, means, scales = outputs.chunk(3, 1)
         chosen = drawn(weights, uniforms[:, 0], temperature)[:, None]
-        u = uniforms[:, 1].clamp(EDGE, 1 - EDGE)
         scale = temperature * torch.exp(scales.gather(1, chosen)[:, 0].clamp(min=self.least))
-        level = means.gather(1, chosen)[:, 0] + scale * (torch.log(u) - torch.log1p(-u)).to(scale.dtype)
+        level = means.gather(1, chosen)[:, 0] + scale * self.numbers(uniforms)[:, 1].to(scale.dtype)
         return level.clamp(-1, 1)
+
+    def numbers(self, uniforms: Tensor) -> Tensor:
+        """The second as a logistic one, by the inverse of its distribution."""
+        u = uniforms[..., 1].clamp(EDGE, 1 - EDGE)
+        return torch.stack([uniforms[..., 0], torch.log(u) - torch.log1p(-u)], -1)
 
 
 def drawn(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:

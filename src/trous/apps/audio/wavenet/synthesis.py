@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import chain, repeat
 
 import numpy as np
@@ -26,6 +25,7 @@ def sounds(
     seed: int = 0,
     temperature: float = 1.0,
     speech: Iterable[np.ndarray] | None = None,
+    weights: torch.dtype | None = None,
 ) -> Iterator[np.ndarray]:
     """Sound from the network: float32 arrays `(1, n)`, `frames` samples in all, the same for the same seed.
 
@@ -36,6 +36,7 @@ def sounds(
         temperature: 1 draws by the network's probabilities, less what is likelier, 0 the likeliest.
         speech: of a network that is conditioned: blocks `(1, n)` of the sound whose mel spectrogram it is to follow, at
             the network's rate; `frames` samples at least.
+        weights: torch.bfloat16 or torch.float16 for weights rounded to these.
 
     Raises:
         TrousError: speech for a network that takes none, none for one that does; a negative temperature.
@@ -48,8 +49,7 @@ def sounds(
     start = network.architecture.silence
     conditions = recut(_conditions(network, speech), chain([start], repeat(BLOCK)))
     levels = network.output.encode(torch.zeros(1, start))
-    sampler = partial(network.output.sample, temperature=temperature)
-    going = Generator(network.core, sampler, levels, next(conditions)[..., 1:])
+    going = Generator(network, levels, next(conditions)[..., 1:], temperature, weights)
     random = np.random.default_rng(seed)
     for begun in range(0, frames, BLOCK):
         count = min(BLOCK, frames - begun)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from trous import settings
 from trous.arrays import address
 from trous.backends.cpu import engine
 from trous.backends.cpu.narrow import STORED, summed_in
+from trous.backends.cpu.stack.drawing import Draw, DrawCode
 from trous.backends.cpu.stack.driver import TABLE, Entry, StackCode
 from trous.backends.cpu.stack.form import CHUNK, Form, Tile, bundles, form, grouped, strides
 from trous.backends.cpu.stack.memory import HEADER, NEVER, PLACE
@@ -32,8 +33,19 @@ KIND = ctypes.CFUNCTYPE(
 )
 
 
-#: Bytes of the header that change: `clock` and `end`.
-_MOVING = 2 * BYTES["int64"]
+#: The C type of functions that draw.
+DRAWING = ctypes.CFUNCTYPE(
+    ctypes.c_int64,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_void_p,
+    ctypes.c_int64,
+)
+#: Bytes of the header that change: `clock`, `end` and `last`.
+_MOVING = 3 * BYTES["int64"]
 
 
 @dataclass(frozen=True)
@@ -64,12 +76,11 @@ class Stack:
         text = repr((kinds, element, weights, checked))
         name = f"stack_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
-        def build() -> str:
-            code = StackCode(name, kinds, target, element, weights, checked)
-            Entry(code, name)
-            return str(code.module)
+        def code() -> StackCode:
+            return StackCode(name, kinds, target, element, weights, checked)
 
-        self.function = engine.function(name, target, build, KIND)
+        self._name, self._code, self._target = name, code, target
+        self.function = engine.function(name, target, lambda: Entry(code(), name).text, KIND)
         self.rings, self.size = _rings(program, own)
         packer = _Packer(target, element, weights)
         records = [
@@ -89,6 +100,16 @@ class Stack:
         for word, array in (("table", self.table), ("weights", self.weights), ("constants", self.constants)):
             words[PLACE[word]], words[PLACE[f"{word}_size"]] = address(array), array.size
         return state
+
+    def drawing(self, draw: Draw) -> Callable[..., int]:
+        """The function that goes on with its own output (`drawing`), for states of this stack."""
+        text = f"{self._name} {draw}"
+        name = f"draw_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+        def build() -> str:
+            return DrawCode(self._code(), name, draw, self._target).text
+
+        return engine.function(name, self._target, build, DRAWING)
 
     def check(self, state: np.ndarray) -> None:
         """Raises RuntimeError where checked code had to turn an access away."""

@@ -157,6 +157,7 @@ class Entry:
         with fn.when(self.over):
             self._reset()
         fn.builder.ret(self.written.get().value)
+        self.text = str(code.module)
 
     def _take(self, clock: Int, now: Int, zeros: Int) -> None:
         """Samples of the block into the input's track, or zeros."""

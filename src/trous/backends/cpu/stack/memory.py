@@ -13,10 +13,12 @@ import llvmlite.ir as ll
 from trous.backends.cpu.ir import Array, Function, Limits
 from trous.backends.cpu.values import I64, LINE, POINTER, Int
 
-#: Words of the header. `clock` counts samples, `end` says at which the signal ends; of arrays the address and the size.
+#: Words of the header. `clock` counts samples, `end` says at which the signal ends, `last` is the sample that was drawn
+#: last, where samples are drawn; of arrays the address and the size.
 WORDS = (
     "clock",
     "end",
+    "last",
     "table",
     "table_size",
     "weights",
