@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 bench.command()(worth.upsampling)
 bench.command()(worth.upscale)
+bench.command()(worth.wavenet)
 app.add_typer(audio, name="audio")
 app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")

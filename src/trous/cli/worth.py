@@ -1,4 +1,4 @@
-"""`trous bench upscale` and `trous bench upsampling`: what networks that enlarge are worth."""
+"""`trous bench upscale`, `upsampling` and `wavenet`: what trained networks are worth."""
 
 from __future__ import annotations
 
@@ -64,3 +64,46 @@ def upsampling(
     torch.set_num_threads(count)
     outcomes = list(compare(root, runs, sorted(set(scale or SCALES)), epochs, show.track))
     show.finish(record(outcomes, epochs, count), folder)
+
+
+def wavenet(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", help="A sound that was not learnt from, to be generated anew.", show_default=False),
+    ] = None,
+    sample: Annotated[
+        Path | None, typer.Option("--sample", help="Where to write what was generated.", show_default=False)
+    ] = None,
+    output: Output = None,
+) -> None:
+    """A run of trous train wavenet: how its bits fell, and how close its sound comes to the one that it follows.
+
+    Writes tables and a picture. With --like, for a network that is conditioned on mel spectrograms, the distance from
+    the sound's own spectrogram is measured, beside that of the sound in the network's levels and that of white noise.
+
+    \b
+    Examples:
+      trous bench wavenet runs/ljspeech
+      trous bench wavenet runs/ljspeech --like audio/ljspeech/LJ001-0005.wav --sample again.wav
+    """
+    from trous.apps.audio.sound import read, writing
+    from trous.apps.audio.wavenet.files import load
+    from trous.apps.audio.wavenet.report import record
+    from trous.apps.audio.wavenet.scores import curve, likeness
+    from trous.errors import TrousError
+
+    folder, epochs, network = show.folder(output, RESULTS), curve(run), load(run)
+    found = None
+    if like is not None:
+        if network.conditions is None:
+            raise TrousError("like", "must be left out of what is conditioned on nothing", str(like))
+        rate = network.architecture.sample_rate
+        sound = read(like, rate, mono=True)[0][0]
+        with show.counted("Generate", len(sound)) as done:
+            found, made = likeness(network, sound, done)
+        if sample is not None:
+            with writing(sample, rate, 1, subtype="PCM_16") as file:
+                file.write(made[None])
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    show.finish(record(run.resolve().name, network.architecture, epochs, found, parameters), folder)

@@ -136,7 +136,7 @@ def _reshaped(call: Call) -> Made:
 @rule("split", "split_with_sizes")
 def _split(call: Call) -> Made:
     """One of the parts, without making the others."""
-    size, dim, number = call.arguments.get("split_size", call.arguments.get("split_sizes")), call["dim"], call.step.part
+    size, dim, number = call["split_size" if call.name == "split" else "split_sizes"], call["dim"], call.step.part
     assert number is not None
     if dim % len(call.first.shape) == call.first.place.dim:
         raise call.refuse("takes the samples of a signal apart")
