@@ -9,12 +9,12 @@ def guitar(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
     """Strings struck one after the other, soft and loud, `(samples,)` of float32."""
     rng = np.random.default_rng(seed)
     samples = np.zeros(round(seconds * rate))
-    times = np.arange(rate) / rate
+    times = np.arange(rate // 2) / rate
     for start in range(0, len(samples), rate // 5):
         hertz, force = 80 * 2 ** rng.uniform(0, 3), 10 ** rng.uniform(-1.5, -0.3)
-        note = sum(np.sin(2 * np.pi * n * hertz * times) / n for n in range(1, int(0.45 * rate / hertz)))
-        note = force * (note * 0.4 + rng.normal(0, 0.3, rate) * np.exp(-200 * times)) * np.exp(-6 * times)
-        samples[start : start + rate] += note[: len(samples) - start]
+        note = sum(np.sin(2 * np.pi * n * hertz * times) / n for n in range(1, 12) if n * hertz < rate / 2)
+        note = force * (note * 0.4 + rng.normal(0, 0.3, len(times)) * np.exp(-200 * times)) * np.exp(-6 * times)
+        samples[start : start + len(note)] += note[: len(samples) - start]
     return samples.astype(np.float32)
 
 
