@@ -8,6 +8,7 @@ import typer
 
 import trous
 from trous.cli import worth
+from trous.cli.audio import audio
 from trous.cli.autoencoding import autoencode
 from trous.cli.bench import bench
 from trous.cli.convert import convert
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 bench.command()(worth.upsampling)
 bench.command()(worth.upscale)
+app.add_typer(audio, name="audio")
 app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")
 app.command()(convert)
@@ -71,5 +73,8 @@ def _trous(
       trous upscale photo.jpg large.png --scale 2
       trous train autoencoder photos    pictures to a few values and back
       trous autoencode show shirt.png   with a trained one
+      trous audio render amp.nam di.wav out.wav
+      trous train wavenet speech        sound, sample by sample
+      trous audio generate runs/speech out.wav --mel-from voice.wav
       trous bench                       every layer of a list, beside the other libraries
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, lcm
@@ -17,17 +17,24 @@ from trous.nn.layers import Layer
 from trous.streaming.nodes import Moment, Node, State, Window
 from trous.streaming.rules import node
 from trous.streaming.signals import Place, Signal
-from trous.streaming.tracing import LENGTHS, Ref, trace
+from trous.streaming.tracing import LENGTHS, Ref, Step, trace
 
 
 @dataclass(frozen=True)
 class Network:
-    """The nodes of a module for one batch size, in the order they run, and the signal that comes out."""
+    """The nodes of a module for one batch size, in the order they run, the traced steps that they come from, and all
+    signals by name."""
 
     source: str
     nodes: tuple[Node, ...]
     result: str
-    signal: Signal
+    steps: tuple[Step, ...]
+    signals: Mapping[str, Signal]
+
+    @property
+    def signal(self) -> Signal:
+        """What comes out."""
+        return self.signals[self.result]
 
     @property
     def rate(self) -> Fraction:
@@ -83,7 +90,7 @@ def network(module: nn.Module, shape: tuple[int, ...], dim: int, dtype: torch.dt
     signal = known[output.name]
     if not signal.place.alone:
         raise TrousError("module", "must return its samples along one dimension", signal.shape)
-    return Network(source, tuple(nodes), output.name, signal)
+    return Network(source, tuple(nodes), output.name, tuple(steps), known)
 
 
 class Stream:

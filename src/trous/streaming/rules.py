@@ -131,7 +131,20 @@ def _functional(function: Any) -> Any:
 
 
 @rule("clone", "_to_copy", "detach", "alias", "lift_fresh", "_prelu_kernel", "log_sigmoid_forward", "masked_fill")
-@rule("hardtanh", "hardshrink", "softshrink", "softplus", "threshold", "celu", "selu", "elu", "addcmul", "addcdiv")
+@rule(
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+    "hardshrink",
+    "softshrink",
+    "softplus",
+    "threshold",
+    "celu",
+    "selu",
+    "elu",
+    "addcmul",
+    "addcdiv",
+)
 def _pointwise(call: Call) -> Made:
     signals = [call.signal(ref) for ref in call.step.refs]
     places = {(len(s.shape) - s.place.dim, s.place.outer, s.place.inner) for s in signals}

@@ -81,7 +81,7 @@ def test_every_module_that_writes_code_is_part_of_the_key() -> None:
         for node in ast.parse((folder / f"{name}.py").read_text()).body:
             if isinstance(node, ast.ImportFrom) and node.module.startswith(cpu.__name__):
                 within = node.module.removeprefix(cpu.__name__).strip(".")
-                used = {within} if within else {alias.name for alias in node.names}
+                used = {within.replace(".", "/")} if within else {alias.name for alias in node.names}
                 assert used - {"target", "run"} <= set(engine._GENERATORS), name
 
 

@@ -62,11 +62,11 @@ def finish(fn: Function, values: Any, epilogue: Epilogue, slope: Any = None, res
             positive = fn.builder.fcmp_ordered(">", values, ll.Constant(values.type, None))
             return fn.builder.select(positive, values, fn.builder.fmul(values, slope))
         case "tanh" | "sigmoid":
-            return fn.builder.call(_curve(fn.module, epilogue.activation, values.type), [values])
+            return fn.builder.call(curve(fn.module, epilogue.activation, values.type), [values])
     return values
 
 
-def _curve(module: ll.Module, name: str, kind: Any) -> ll.Function:
+def curve(module: ll.Module, name: str, kind: Any) -> ll.Function:
     """tanh or sigmoid as a function of the module: a kernel may store dozens of vectors, and one of these takes two
     milliseconds to compile."""
     full = f"{name}_{kind.count}"

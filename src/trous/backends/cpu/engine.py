@@ -47,13 +47,18 @@ _GENERATORS = (
     "amx_weights",
     "amx_dense",
     "sharing",
+    "stack/program",
+    "stack/form",
+    "stack/memory",
+    "stack/kernel",
+    "stack/driver",
     "engine",
 )
 
 _DIGEST = hashlib.sha256().digest_size
 
 _lock = threading.Lock()
-_loaded: dict[str, Callable[..., None]] = {}
+_loaded: dict[str, Callable[..., Any]] = {}
 
 #: The C type of kernels.
 KERNEL = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (2 + POINTER_COUNT), ctypes.c_int64, ctypes.c_int64)
@@ -70,7 +75,7 @@ def cache_folder() -> Path | None:
     return Path(base) / "trous"
 
 
-def function(name: str, target: Target, build: Callable[[], str], kind: Any = KERNEL) -> Callable[..., None]:
+def function(name: str, target: Target, build: Callable[[], str], kind: Any = KERNEL) -> Callable[..., Any]:
     """The compiled function `name`, whose IR `build` gives; from memory's or the disk's cache if it was made before."""
     key = f"{name}-{target.name}-{_fingerprint()}"
     if key in _loaded:
@@ -125,9 +130,9 @@ def _jit() -> llvm.LLJIT:
     return llvm.create_lljit_compiler()
 
 
-def _load(key: str, name: str, code: bytes, kind: Any) -> Callable[..., None]:
+def _load(key: str, name: str, code: bytes, kind: Any) -> Callable[..., Any]:
     tracker = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(name).add_current_process().link(_jit(), key)
-    found: Callable[..., None] = kind(tracker[name])
+    found: Callable[..., Any] = kind(tracker[name])
     found.tracker = tracker  # type: ignore[attr-defined] # keeps the code where it is
     return found
 

@@ -49,6 +49,14 @@ class Array:
         keeps the base, which limits count from."""
         return self if self.limits else Array(self.fn, self.pointer(0), self.element)
 
+    def in_register(self) -> Array:
+        """As `anchored`, with a base that LLVM takes for one number: left to itself it adds two registers in every
+        access, and processors split a multiply-add that reads so in two."""
+        if self.limits:
+            return self
+        same = ll.FunctionType(POINTER, [POINTER])
+        return Array(self.fn, self.fn.builder.asm(same, "", "=r,0", [self.pointer(0)], False), self.element)
+
     @property
     def _stored(self) -> ll.Type:
         return STORED.get(self.element, ELEMENTS[self.element])
@@ -236,13 +244,15 @@ def _suffix(kind: ll.VectorType) -> str:
 
 
 class Function:
-    """One function `void name(ptr, ptr, ..., i64, i64, ...)` under construction."""
+    """One function under construction: `void name(ptr, ptr, ..., i64, i64, ...)`, whose pointers share no memory, or of
+    another `kind`."""
 
-    def __init__(self, module: ll.Module, name: str, pointers: int, integers: int):
-        kind = ll.FunctionType(ll.VoidType(), [POINTER] * pointers + [I64] * integers)
-        self.module, self.function = module, ll.Function(module, kind, name)
-        for argument in self.function.args[:pointers]:
-            argument.add_attribute("noalias")
+    def __init__(self, module: ll.Module, name: str, pointers: int, integers: int, kind: ll.FunctionType | None = None):
+        plain = ll.FunctionType(ll.VoidType(), [POINTER] * pointers + [I64] * integers)
+        self.module, self.function = module, ll.Function(module, kind or plain, name)
+        if kind is None:
+            for argument in self.function.args[:pointers]:
+                argument.add_attribute("noalias")
         self.builder = ll.IRBuilder(self.function.append_basic_block("entry"))
         self.arguments = [a if a.type == POINTER else Int(self, a) for a in self.function.args]
 

@@ -7,11 +7,13 @@ import typer
 from trous.cli.training.amp import amp
 from trous.cli.training.autoencoder import autoencoder
 from trous.cli.training.upscale import upscale
+from trous.cli.training.wavenet import wavenet
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 train.command()(amp)
 train.command()(autoencoder)
 train.command()(upscale)
+train.command()(wavenet)
 
 
 @train.callback()
@@ -28,5 +30,6 @@ def _train() -> None:
       trous train autoencoder photos                   a folder of pictures of any size
       trous train autoencoder --recipe fashion-32      what the weights of that name were trained by
       trous train upscale photos --scale 2             a network that enlarges pictures
+      trous train wavenet speech                       a network that makes sound, sample by sample
       tensorboard --logdir runs                        watch it
     """

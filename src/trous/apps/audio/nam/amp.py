@@ -69,9 +69,16 @@ class Amp:
         return 1.0 if self.loudness is None else float(10 ** ((LOUDNESS - self.loudness) / 20))
 
     def stream(self, batch: int = 1) -> Live:
-        """The network fed block by block, after the silence that the reference engine begins with."""
+        """The network fed block by block, in compiled code, after the silence that the reference engine begins with.
+
+        Args:
+            batch: signals at once; blocks are float32 `(batch, 1, frames)`.
+
+        Raises:
+            TrousError: a network that cannot be streamed, such as a WaveNet whose condition is recurrent.
+        """
         self.network.eval()
-        live: Live = _Steps(self.network) if isinstance(self.network, LSTM) else stream(self.network)
+        live: Live = _Steps(self.network) if isinstance(self.network, LSTM) else stream(self.network, fused=True)
         silence = torch.zeros(batch, self.network.in_channels, self.network.warm_up)
         live.push(silence)
         return live

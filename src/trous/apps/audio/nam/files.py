@@ -160,8 +160,8 @@ def _inner(document: Any, place: str) -> Network:
 
 def _weights(said: Fields) -> Tensor:
     values = said.items("weights")
-    for i, value in enumerate(values):
-        number(value, f"weights[{i}]")
+    if any(type(value) is not float for value in values):  # true, text, whole numbers
+        values = [number(value, f"weights[{i}]") for i, value in enumerate(values)]
     with np.errstate(over="ignore"):
         weights = np.array(values, np.float32)
     if not np.isfinite(weights).all():

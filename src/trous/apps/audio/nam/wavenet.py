@@ -16,6 +16,7 @@ from trous.apps.audio.nam.fields import Fields, equal
 from trous.apps.audio.nam.layers import ArrayShape, LayerArray, array_shape
 from trous.apps.audio.nam.network import CausalConv, Network
 from trous.errors import TrousError
+from trous.plan.stack import field
 
 #: Samples that an output may depend on: minutes of sound, and 100 times what any model has.
 _FARTHEST = 1 << 23
@@ -68,15 +69,11 @@ class WaveNet(Network):
             equal(shape.inputs, inputs, f"{place}.input_size", "the channels before this array")
             equal(shape.condition, condition, f"{place}.condition_size", "the channels of the condition")
             if i:
-                equal(
-                    shapes[i - 1].head_outputs,
-                    shape.head_inputs,
-                    f"config.layers[{i - 1}].head_size",
-                    "the next head's",
-                )
+                before = shapes[i - 1].head_outputs
+                equal(before, shape.head_inputs, f"config.layers[{i - 1}].head_size", "what the next head takes")
             inputs = shape.channels
-            reach = sum(k * d for k, d in zip(shape.kernels, shape.dilations, strict=True))
-            if max(reach, shape.head_kernel * shape.head_dilation) > _FARTHEST:
+            convs = [*zip(shape.kernels, shape.dilations, strict=True), (shape.head_kernel, shape.head_dilation)]
+            if (reach := sum(field(kernel, [dilation]) for kernel, dilation in convs)) > _FARTHEST:
                 raise TrousError(f"{place}.dilations", f"must reach less than {_FARTHEST} samples back", reach)
 
     def forward(self, x: Tensor) -> Tensor:

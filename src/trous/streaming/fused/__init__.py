@@ -1,0 +1,1 @@
+"""Streams whose whole network is one call of compiled code a block."""

@@ -1,0 +1,87 @@
+"""Sound generated through a stream is what running the whole network for every sample gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trous.apps.audio.wavenet.architecture import Architecture
+from trous.apps.audio.wavenet.generation import Generator
+from trous.apps.audio.wavenet.network import WaveNet
+
+SMALL: dict[str, Any] = {"layers": 3, "cycle": 2, "channels": 6, "skip": 8, "components": 2, "strides": (4, 4)}
+FORMS: list[dict[str, Any]] = [
+    {"output": "mulaw", "mels": 0},
+    {"output": "mixture", "mels": 0, "kernel": 3},
+    {"output": "mulaw", "mels": 5, "condition": 3},
+    {"output": "mixture", "mels": 5, "condition": 3},
+]
+
+
+def network(form: dict[str, Any]) -> WaveNet:
+    """Its weights grown, so that what is drawn depends on what was."""
+    net = WaveNet(Architecture(**SMALL | form)).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(1.5)
+    return net
+
+
+def setting(net: WaveNet, rng: np.random.Generator, batch: int, start: int, n: int) -> tuple[torch.Tensor, ...]:
+    """Levels to begin with, conditions, uniform numbers."""
+    levels = net.output.encode(torch.from_numpy(rng.uniform(-0.5, 0.5, (batch, start)).astype(np.float32)))
+    conditions = torch.from_numpy(rng.normal(size=(batch, net.architecture.conditions, start + n)).astype(np.float32))
+    uniforms = torch.from_numpy(rng.random((n, batch, net.output.uniforms)))
+    return levels, conditions, uniforms
+
+
+@torch.no_grad()
+def naive(net: WaveNet, levels: torch.Tensor, conditions: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Every sample by the whole network on all before it."""
+    start = levels.shape[1]
+    for numbers in uniforms:
+        n = levels.shape[1]
+        said = net.core(torch.cat([levels[:, None], conditions[..., 1 : n + 1]], 1))[..., -1]
+        levels = torch.cat([levels, net.output.sample(said, numbers)[:, None]], 1)
+    return levels[:, start:]
+
+
+@pytest.mark.parametrize(("number", "start"), [(0, 1), (0, 20), (1, 20), (2, 20), (3, 1)])
+def test_a_stream_generates_what_the_whole_network_does(number: int, start: int, rng: np.random.Generator) -> None:
+    net, n = network(FORMS[number]), 20
+    levels, conditions, uniforms = setting(net, rng, 2, start, n)
+    wanted = naive(net, levels, conditions, uniforms)
+    going = Generator(net.core, net.output.sample, levels, conditions[..., 1:start])
+    parts, at = [], 0
+    for size in (1, 7, 0, 12):
+        rows = slice(at, at + size)
+        parts.append(going.block(conditions[..., start:][..., rows], uniforms[rows]))
+        at += size
+    got = torch.cat(parts, 1)
+    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-4)
+    assert got.std() > 0.05
+    other = Generator(net.core, net.output.sample, levels, conditions[..., 1:start])
+    assert torch.equal(other.block(conditions[..., start:], uniforms), got)
+
+
+@pytest.mark.parametrize("form", FORMS[1:3], ids=lambda form: form["output"])
+def test_bits_of_what_was_generated_are_those_it_was_drawn_by(form: dict[str, Any], rng: np.random.Generator) -> None:
+    """The likelihood of the whole, each sample told those before it, against that by the outputs of the stream."""
+    net, n, start = network(form), 15, 8
+    levels, conditions, uniforms = setting(net, rng, 1, start, n)
+    said = []
+
+    def watched(outputs: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        said.append(outputs)
+        return net.output.sample(outputs, numbers)
+
+    going = Generator(net.core, watched, levels, conditions[..., 1:start])
+    made = going.block(conditions[..., start:], uniforms)
+    whole = torch.cat([levels, made], 1)
+    with torch.no_grad():
+        outputs = net.core(torch.cat([whole[:, None, :-1], conditions[..., 1:]], 1))[..., start - 1 :]
+        wanted = net.output.bits(outputs, made)
+    torch.testing.assert_close(net.output.bits(torch.stack(said, -1), made), wanted, rtol=1e-4, atol=1e-4)
