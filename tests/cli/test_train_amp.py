@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from apps.audio.amp.playing import amplifier, guitar, late
 
+from apps.audio.amp.playing import amplifier, guitar, late
 from trous.apps.audio import sound
 from trous.apps.audio.nam import load
 from trous.cli import main
@@ -56,7 +56,7 @@ def test_two_files_become_a_model(
         (["-i", "di.wav", "-t", "di.wav"], "target must be what came out of the amplifier, and is the input"),
         (["-i", "di.wav", "-t", "plexi.wav", "--size", "huge"], "size must be one of standard, lite, feather, nano"),
         (["-i", "di.wav", "-t", "plexi.wav", "--tone-type", "loud"], "tone-type must be one of clean, overdrive,"),
-        (["-i", "di.wav", "-t", "plexi.wav", "--epochs", "1", "--minutes", "1"], "minutes must not stand beside epochs"),
+        (["-i", "di.wav", "-t", "plexi.wav", "--epochs", "1", "--minutes", "1"], "minutes must not stand beside"),
         (["-i", "di.wav", "-t", "plexi.wav", "--crop", "90000"], "input must go on for "),
     ],
 )

@@ -95,11 +95,15 @@ def spectrum(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _errors(axes: Any, errors: list[tuple[float, float]]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
     minutes, ratios = zip(*errors, strict=True) if errors else ((), ())
     axes.plot(minutes, ratios, color=INK, linewidth=1.4, marker="." if len(errors) < 30 else "")
     axes.set(yscale="log", xlabel="minutes of training", ylabel="error-to-signal ratio, held out")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.grid(axis="y", which="both", color=FAINT, linewidth=0.4)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(axis="y", color=FAINT, linewidth=0.4)
     if errors:
         best = min(ratios)
         axes.annotate(
