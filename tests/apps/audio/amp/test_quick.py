@@ -30,7 +30,7 @@ def test_outputs_and_gradients_are_the_networks(size: str) -> None:
 
 def test_other_networks_are_refused() -> None:
     check(fresh("nano"))
-    for change in ({"gated": True}, {"activation": "ReLU"}):
+    for change in ({"gated": True}, {"activation": "ReLU"}, {"bottleneck": 2, "head_size": 2}):
         said = config("nano")
         said["layers"][0] |= change
         with pytest.raises(TrousError, match="network must be of one of the usual sizes"):

@@ -16,7 +16,7 @@ from trous.apps.audio.amp.measures import esr
 from trous.apps.audio.amp.recipe import Recipe
 from trous.apps.audio.amp.recording import Recording, read_recording
 from trous.apps.audio.amp.report import curve, spectrum
-from trous.apps.audio.amp.training import MODEL, PLAYED, REPORT, TARGET, train
+from trous.apps.audio.amp.training import MODEL, PLAYED, REPORT, TARGET, Training, train
 from trous.apps.audio.nam import fresh, load
 from trous.apps.fitting import CHECKPOINTS
 from trous.errors import TrousError
@@ -54,7 +54,9 @@ def test_the_error_falls_and_what_is_written_plays_alike(recording: Recording, t
     assert (tmp_path / REPORT).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_goes_on_as_if_it_had_not_been_stopped(recording: Recording, tmp_path: Path) -> None:
+def test_a_run_goes_on_as_if_it_had_not_been_stopped(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     short = replace(RECIPE, crop=8192, epochs=2)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(short, recording, whole, quiet=True)
@@ -62,19 +64,13 @@ def test_a_run_goes_on_as_if_it_had_not_been_stopped(recording: Recording, tmp_p
     class Stopped(Exception):
         pass
 
-    import trous.apps.audio.amp.training as training
-
-    def stop(self: training.Training, *_: object) -> None:
+    def stop(self: Training) -> None:
         if self.current_epoch == 1:
             raise Stopped
 
-    before = training.Training.on_train_epoch_start
-    training.Training.on_train_epoch_start = stop  # type: ignore[method-assign]
-    try:
-        with pytest.raises(Stopped):
-            train(short, recording, parts, quiet=True)
-    finally:
-        training.Training.on_train_epoch_start = before  # type: ignore[method-assign]
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Training, "on_train_epoch_start", stop)
+        train(short, recording, parts, quiet=True)
     assert not (parts / MODEL).exists()
     train(short, recording, parts, quiet=True)
     ours, theirs = (load(folder / MODEL).network.weights() for folder in (whole, parts))

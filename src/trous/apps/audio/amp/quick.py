@@ -14,6 +14,7 @@ are added into one buffer, in which every layer's input is a view.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -54,6 +55,7 @@ def check(network: WaveNet) -> None:
     """Raises TrousError for a network that has more than arrays of plain layers."""
     layers: list[Any] = [layer for array in _arrays(network) for layer in array.layers]
     plain = network.condition is None and not len(network.head) and network.in_channels == network.out_channels == 1
+    plain = plain and all(array.head.kernel_size == (1,) for array in _arrays(network))
     if not plain or not all(_is_plain(layer) for layer in layers):
         raise TrousError("network", "must be of one of the usual sizes", network.config)
 
@@ -63,8 +65,9 @@ def _arrays(network: WaveNet) -> Iterable[Any]:
 
 
 def _is_plain(layer: Any) -> bool:
-    alone = layer.gating == "none" and not len(layer.films) and layer.head is None
-    return alone and isinstance(layer.activation, nn.Tanh) and layer.residual is not None and layer.conv.groups == 1
+    alone = layer.gating == "none" and not len(layer.films) and layer.head is None and layer.residual is not None
+    square = all(each.weight.shape[0] == each.weight.shape[1] for each in (layer.conv, layer.residual) if each)
+    return alone and square and isinstance(layer.activation, nn.Tanh)
 
 
 def _flat(layer: Any) -> Tensor:
@@ -78,10 +81,14 @@ def _weights(array: Any) -> Iterator[Tensor]:
         yield from (layer.conv.weight, layer.conv.bias, _flat(layer.mixin), _flat(layer.residual), layer.residual.bias)
 
 
-def _offsets(layer: Any) -> list[int]:
-    """What the taps read, by the plan: samples from the first that an output depends on."""
-    plan = Conv(layer.conv.kernel_size[0], dilation=layer.conv.dilation[0]).plan(1)
-    return [tap.offset for tap in plan.axes[0].taps]
+def _offsets(layer: Any) -> tuple[int, ...]:
+    """What the taps read: samples from the first that an output depends on."""
+    return _planned(layer.conv.kernel_size[0], layer.conv.dilation[0])
+
+
+@cache
+def _planned(kernel: int, dilation: int) -> tuple[int, ...]:
+    return tuple(tap.offset for tap in Conv(kernel, dilation=dilation).plan(1).axes[0].taps)
 
 
 class _Array(torch.autograd.Function):
