@@ -29,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+bench.command()(worth.audio)
 bench.command()(worth.upsampling)
 bench.command()(worth.upscale)
 bench.command()(worth.wavenet)

@@ -1,4 +1,4 @@
-"""`trous bench upscale`, `upsampling` and `wavenet`: what trained networks are worth."""
+"""`trous bench upscale`, `upsampling`, `wavenet` and `audio`: what applications are worth, and how fast."""
 
 from __future__ import annotations
 
@@ -107,3 +107,31 @@ def wavenet(
                 file.write(made[None])
     parameters = sum(parameter.numel() for parameter in network.parameters())
     show.finish(record(run.resolve().name, network.architecture, epochs, found, parameters), folder)
+
+
+def audio(
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Neural Amp Modeler files; the standard network if none is given.", show_default=False),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="NeuralAmpModelerCore's program benchmodel, to compare with.", show_default=False),
+    ] = None,
+    seconds: Seconds = 10.0,
+    output: Output = None,
+) -> None:
+    """Networks for sound on one core: block by block from C, from Python and in PyTorch; WaveNets that generate.
+
+    \b
+    Examples:
+      trous bench audio
+      trous bench audio amp.nam --reference NeuralAmpModelerCore/build/tools/benchmodel
+    """
+    from trous.apps.audio import nam
+    from trous.apps.audio.nam.sizes import fresh
+    from trous.apps.audio.speed import measure
+
+    folder = show.folder(output, None if models else RESULTS)
+    amps = {path.stem: (nam.load(path).network, path) for path in models or ()} or {"standard": (fresh(), None)}
+    show.finish(show.timed(lambda: measure(amps, reference, seconds, show.track)), folder)

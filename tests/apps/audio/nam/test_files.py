@@ -189,7 +189,11 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "message"), BROKEN, ids=lambda part: str(part)[:30])
+def _name(part: Any) -> str:
+    return "removed" if part is REMOVED else str(part)[:30]
+
+
+@pytest.mark.parametrize(("place", "value", "message"), BROKEN, ids=_name)
 def test_what_is_wrong_is_said(tmp_path: Path, place: str, value: Any, message: str) -> None:
     path, broken = tmp_path / "broken.nam", copy.deepcopy(document())
     nam_file = json.dumps(broken)
