@@ -18,6 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from trous import autograd  # noqa: F401 - registers the operators
 from trous.backends.epilogue import Epilogue, finish
 from trous.errors import TrousError
 from trous.streaming.recurrent import kept_whole
