@@ -61,17 +61,23 @@ class Network:
         return Fraction(signal.lengths[1] - signal.lengths[0], LENGTHS[1] - LENGTHS[0])
 
     @cached_property
-    def _wires(self) -> tuple[tuple[int, ...], ...]:
+    def wires(self) -> tuple[tuple[int, ...], ...]:
         """Of every node which of all signals it takes: 0 is the input, and `n` what node `n - 1` gives."""
         numbers = {name: number for number, name in enumerate([self.source, *(each.name for each in self.nodes)])}
         return tuple(tuple(numbers[name] for name in each.inputs) for each in self.nodes)
+
+    @cached_property
+    def read(self) -> tuple[tuple[int, ...], ...]:
+        """Of every node the signals that none behind it takes: a long block need not stay in memory at every step."""
+        last = {n: number for number, wires in enumerate(self.wires) for n in wires}
+        return tuple(tuple(n for n, at in last.items() if at == number) for number in range(len(self.wires)))
 
     def marks(self, received: int, *, ended: bool = False) -> list[Marks]:
         """How far every node is after so many samples of the input. Before the first nothing is given out."""
         if not received and not ended:
             return [Marks((Known(0),) * len(each.inputs), Known(0), 0, 0) for each in self.nodes]
         known, sizes, found = [Known(received)], [received], []
-        for each, wires in zip(self.nodes, self._wires, strict=True):
+        for each, wires in zip(self.nodes, self.wires, strict=True):
             marks = each.marks(tuple([known[n] for n in wires]), [sizes[n] for n in wires], ended)
             known.append(marks.output)
             sizes.append(marks.size)
@@ -328,14 +334,18 @@ class Stream:
 
     def _run(self, network: Network, block: Tensor, received: int, *, ended: bool) -> Any:
         marks = network.marks(received, ended=ended)
-        new, left, results = {network.source: block}, [], {}
-        for each, kept, was, now in zip(network.nodes, self._kept, self._marks, marks, strict=True):
-            made, still = each.push(kept, [new[name] for name in each.inputs], was, now, ended)
-            new[each.name] = made
+        values: list[Any] = [block]
+        left, results = [], {}
+        progress = zip(network.nodes, network.wires, network.read, self._kept, self._marks, marks, strict=True)
+        for each, wires, read, kept, was, now in progress:
+            made, still = each.push(kept, [values[n] for n in wires], was, now, ended)
+            values.append(made)
             left.append(still)
             if each.name in network.results:
                 count = now.output.first - was.output.first
                 results[each.name] = made if not now.output.others else each.output.place.cut(made, 0, count)
+            for n in read:
+                values[n] = None
         # only now: an error on the way leaves everything as it was
         self._received, self._marks, self._kept = received, marks, left
         return _pytree.tree_map(
