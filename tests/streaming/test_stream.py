@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import trous.nn
-from streaming.networks import network
+from streaming.networks import Chomp, Residual, network
 from trous import TrousError, stream
 from trous.streaming import tracing
 from trous.streaming.live import Stream
@@ -133,6 +133,21 @@ def test_a_reader_of_what_is_known_early_goes_ahead() -> None:
         assert [y.shape[-1] for y in got] == [1 - delay, *[1] * 8]
         assert live.delay == delay
         torch.testing.assert_close(torch.cat([*got, live.flush()], -1), whole(module, x))
+
+
+def test_a_signal_ends_only_where_its_branches_meet() -> None:
+    """Half the rate and back beside the signal itself: lengths agree where they are even."""
+    torch.manual_seed(4)
+    inside = nn.Sequential(nn.Conv1d(2, 3, 4, 2, 1), nn.Tanh(), nn.ConvTranspose1d(3, 2, 4, 2, 1))
+    module = nn.Sequential(Residual(inside), Chomp(1), nn.Conv1d(2, 1, 3)).eval()
+    live, x = stream(module), torch.randn(1, 2, 24)
+    got = [live.push(block) for block in x.split([1] * 9 + [4, 2, 9], -1)]
+    torch.testing.assert_close(torch.cat([*got, live.flush()], -1), whole(module, x))
+    got = [live.push(x[..., :7])]
+    with pytest.raises(TrousError, match="must have a length at which all that meet"):
+        live.flush()
+    got += [live.push(x[..., 7:8]), live.flush()]
+    torch.testing.assert_close(torch.cat(got, -1), whole(module, x[..., :8]))
 
 
 def test_a_state_is_saved_and_gone_on_with(tmp_path: Path) -> None:

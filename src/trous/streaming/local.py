@@ -136,11 +136,10 @@ def _reshaped(call: Call) -> Made:
 @rule("split", "split_with_sizes")
 def _split(call: Call) -> Made:
     """One of the parts, without making the others."""
-    size, dim, number = call["split_size" if call.name == "split" else "split_sizes"], call["dim"], call.step.part
-    assert number is not None
+    number, dim = call.step.part or 0, call["dim"]
     if dim % len(call.first.shape) == call.first.place.dim:
         raise call.refuse("takes the samples of a signal apart")
-    start = size * number if isinstance(size, int) else sum(size[:number])
+    start = call["split_size"] * number if call.name == "split" else sum(call["split_sizes"][:number])
     length = call.step.shapes[0][dim]
     function = torch.ops.aten.narrow.default
     return local(

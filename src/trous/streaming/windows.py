@@ -122,19 +122,13 @@ def _pool(call: Call) -> Made:
     if axis < 0:
         return local(call, place)
     highest = call.name.startswith("max")
-    own = spec.axis_arguments(axis)
-    k, s, d, (p, after), plan = (
-        own["kernel"],
-        own["stride"],
-        own["dilation"],
-        own["padding"],
-        spec.plan(spatial).axes[axis],
-    )
+    plan, (p, after) = spec.plan(spatial).axes[axis], spec.axis_padding(axis)
     if not highest and call.arguments.get("divisor_override"):
         raise call.refuse("divides by a number of its own")
     whole = call.arguments.get("count_include_pad", True)
     kernel, stride, dilation = (list(each(value, spatial)) for value in (spec.kernel, spec.stride, spec.dilation))
     others = [0 if n == axis else size for n, size in enumerate(each(call["padding"], spatial))]
+    k, s, d = kernel[axis], stride[axis], dilation[axis]
     function = call.step.function
 
     def cut(outputs: range) -> range:
