@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -133,5 +133,6 @@ def audio(
     from trous.apps.audio.speed import measure
 
     folder = show.folder(output, None if models else RESULTS)
-    amps = {path.stem: (nam.load(path).network, path) for path in models or ()} or {"standard": (fresh(), None)}
+    amps: list[Any] = [(path.stem, nam.load(path).network, path) for path in models or ()]
+    amps = amps or [("standard", fresh(), None)]
     show.finish(show.timed(lambda: measure(amps, reference, seconds, show.track)), folder)

@@ -70,25 +70,27 @@ def cached(network: nn.Module) -> nn.Module:
 
 
 def measure(
-    amps: dict[str, tuple[Network, Path | None]], reference: Path | None, seconds: float, track: Track[Any]
+    amps: Sequence[tuple[str, Network, Path | None]], reference: Path | None, seconds: float, track: Track[Any]
 ) -> Record:
     """Blocks through models of amplifiers, and WaveNets that generate.
 
     Args:
-        amps: by name; with its file if it has one.
+        amps: name, network, and its file if it has one.
         reference: the program `benchmodel` of NeuralAmpModelerCore, to be given the files.
         seconds: for all contenders of one size of blocks together.
     """
     torch.set_num_threads(1)
-    blocks = [(name, block) for name in amps for block in BLOCKS]
-    times = {each: _blocks(*amps[each[0]], each[1], reference, seconds) for each in track(blocks, _named)}
-    long = {name: native_times(_running(amps[name][0]), 64, LONG * RATE // 64) for name in track(amps, str)}
+    blocks = [(name, network, path, block) for name, network, path in amps for block in BLOCKS]
+    times = {
+        (name, block): _blocks(network, path, block, reference, seconds)
+        for name, network, path, block in track(blocks, lambda each: f"{each[0]}, {each[3]}")
+    }
+    long = {
+        name: native_times(_running(network), 64, LONG * RATE // 64)
+        for name, network, _ in track(amps, lambda each: f"{each[0]}, {LONG} s")
+    }
     drawn = {each: _drawn(*each) for each in track(WAVENETS, lambda each: f"{each[0]} x {each[1]}")}
     return _record(times, long, drawn)
-
-
-def _named(each: tuple[str, int]) -> str:
-    return f"{each[0]}, {each[1]}"
 
 
 def _running(network: nn.Module) -> Any:
@@ -117,7 +119,7 @@ def _blocks(
                 found.append(time.perf_counter() - start)
             return np.array(found[2:])
 
-        count = max(8, int(seconds / ROUNDS / 3 * 20 * RATE / max(block, 16) / 20))
+        count = max(8, int(seconds / ROUNDS / 3 * RATE / max(block, 16)))
         turns: dict[str, Callable[[], np.ndarray]] = {
             "from C": lambda: native_times(native, block, count),
             "push": lambda: push_times(pushed, block, count),

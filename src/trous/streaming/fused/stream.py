@@ -15,7 +15,8 @@ from trous.backends.cpu.stack.compiled import Stack
 from trous.backends.cpu.stack.program import channels
 from trous.errors import TrousError
 from trous.streaming.fused.lowering import program
-from trous.streaming.live import Stream, network
+from trous.streaming.live import Stream
+from trous.streaming.network import network
 
 #: Types of samples, and those that weights can be kept in beside them.
 SAMPLES = {torch.float32: "float32", torch.float64: "float64"}
