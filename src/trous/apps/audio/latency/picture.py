@@ -17,9 +17,11 @@ _WORDS = {NATIVE: "fused, called from native code", PUSH: "fused, by .push in Py
 
 
 def check(path: Path) -> None:
-    """Raises TrousError for a suffix that there is no picture for."""
+    """Raises TrousError for a suffix that there is no picture for, and a folder that is not there."""
     if path.suffix.lower() not in SUFFIXES:
         raise TrousError("output", f"must end in {' or '.join(SUFFIXES)}", str(path))
+    if not path.parent.is_dir():
+        raise TrousError("output", "must be in a folder that is there", str(path))
 
 
 def save(latency: Latency, path: Path) -> None:
