@@ -10,7 +10,7 @@ from trous.errors import TrousError
 #: only those on picture files of any size do, only those on sound, and only those that train.
 EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
 PICTURES = {"pyvips": "'pyvips[binary]'", "safetensors": "safetensors"}
-SOUND = {"soundfile": "soundfile", "soxr": "soxr"}
+SOUND = {"soundfile": "soundfile", "soxr": "soxr", "matplotlib": "matplotlib"}
 TRAIN = {"lightning": "lightning", "tensorboard": "tensorboard"}
 
 

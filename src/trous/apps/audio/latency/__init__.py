@@ -1,0 +1,1 @@
+"""How late a network's sound comes, and how much of a block's time it takes (docs/latency.md)."""
