@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 
 from trous.apps.audio import sound
-from trous.apps.audio.amp.crops import Crops, Data
+from trous.apps.audio.amp.crops import Data
 from trous.apps.audio.amp.loudness import levels
 from trous.apps.audio.amp.measures import esr
 from trous.apps.audio.amp.quick import quick
@@ -48,7 +48,6 @@ class Training(lightning.LightningModule):
         assert network.reach is not None
         self.context = network.reach
         self.power = float(np.mean(recording.target[: recording.learned].astype(np.float64) ** 2))
-        self.steps = len(Crops(recording, self.context, recipe, 0))
         self.seconds = self._since = 0.0
 
     def forward(self, signal: Tensor) -> Tensor:
@@ -90,7 +89,9 @@ class Training(lightning.LightningModule):
     def on_train_batch_end(self, *_: Any) -> None:
         now = time.monotonic()
         self.seconds, self._since = self.seconds + now - self._since, now
-        if self.done >= 1:
+        if self.trainer.world_size > 1:  # all have one learning rate, and stop together
+            self.seconds = self.trainer.strategy.broadcast(self.seconds)
+        if self.recipe.minutes and self.done >= 1:
             self.trainer.should_stop = True
 
     @property
@@ -98,7 +99,7 @@ class Training(lightning.LightningModule):
         """The share of the run that is done, by time or by steps."""
         if self.recipe.minutes:
             return min(1.0, self.seconds / (60 * self.recipe.minutes))
-        return min(1.0, self.global_step / (self.steps * self.recipe.epochs))
+        return min(1.0, self.global_step / (self.trainer.num_training_batches * self.recipe.epochs))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["seconds"] = self.seconds
