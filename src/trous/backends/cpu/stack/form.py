@@ -76,10 +76,12 @@ class Tile(NamedTuple):
 
     @classmethod
     def of(cls, form: Form, target: Target) -> Tile:
-        sums = max(1, form.sums)
+        if not form.sums:
+            return cls(CHAINS, 1, 1)
+        sums = form.sums
         columns = max(n for n in range(1, form.columns + 1) if form.columns % n == 0 and (n == 1 or n * sums <= CHAINS))
         chains = columns * sums
-        partial = max(1, CHAINS // chains) if form.sums else 1
+        partial = max(1, CHAINS // chains)
         free = target.registers - (CHAINS if target.broadcast_operands else CHAINS + 1)
         return cls(max(1, free // (chains * partial)), columns, partial)
 
