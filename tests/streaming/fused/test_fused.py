@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -136,8 +138,32 @@ def test_going_on_elsewhere(tmp_path: Path) -> None:
     other.load_state_dict(torch.load(tmp_path / "state.pt"))
     got = torch.cat([first, other.push(x[..., 41:]), other.flush()], -1)
     torch.testing.assert_close(got, whole(module, x))
+    unbegun = stream(module, fused=True).state_dict()
+    other.load_state_dict(unbegun)
+    torch.testing.assert_close(torch.cat([other.push(x), other.flush()], -1), whole(module, x))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda saved: "nothing", "must be what state_dict gave"),
+        (lambda saved: {}, "must be what state_dict gave"),
+        (lambda saved: saved | {"form": ((1, 3, 0), "float", None)}, "must have the form of a block"),
+        (lambda saved: saved | {"memories": [torch.zeros(3)]}, "must be the state of a stream through the same module"),
+        (lambda saved: saved | {"memories": []}, "must be the state of a stream through the same module"),
+        (lambda saved: saved | {"received": None}, "must be the state of a stream through the same module"),
+    ],
+)
+def test_what_is_no_state_changes_nothing(change: Callable[[Any], Any], why: str) -> None:
+    module, x = Skips(3, 2, [1, 30]), torch.randn(1, 3, 100)
+    live = stream(module, fused=True)
+    first = live.push(x[..., :41])
+    with pytest.raises(TrousError, match=f"saved {why}"):
+        live.load_state_dict(change(live.state_dict()))
+    torch.testing.assert_close(torch.cat([first, live.push(x[..., 41:])], -1), whole(module, x))
+    elsewhere = stream(Skips(3, 2, [1, 90]), fused=True)
     with pytest.raises(TrousError, match="saved must be the state of a stream through the same module"):
-        stream(Skips(3, 2, [1, 90]).double(), fused=True).load_state_dict(torch.load(tmp_path / "state.pt"))
+        elsewhere.load_state_dict(live.state_dict())
 
 
 def test_reset_and_weights_of_the_first_block() -> None:

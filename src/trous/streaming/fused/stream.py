@@ -129,15 +129,25 @@ class FusedStream(Stream):
         return {"received": self._received, "form": self._form, "memories": kept}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on where a stream through the same module was when `saved` was taken."""
-        shape, dtype, device = saved["form"]
+        """Go on where a stream through the same module, on the same instruction set, was when `saved` was taken.
+
+        Raises TrousError where it is no such state; the stream is then as it was before.
+        """
+        if not isinstance(saved, dict) or saved.keys() != {"received", "form", "memories"}:
+            shown = sorted(map(str, saved)) if isinstance(saved, dict) else type(saved).__name__
+            raise TrousError("saved", "must be what state_dict gave, with received, form and memories", shown)
+        other = self
         if saved["form"] != self._form:
-            self._prepare(tuple(shape), dtype, device)
-        sizes = [len(self.compiled.kept(memory)) for memory in self.memories]
-        if [len(kept) for kept in saved["memories"]] != sizes:
-            raise TrousError("saved", "must be the state of a stream through the same module", sizes)
-        for memory, kept in zip(self.memories, saved["memories"], strict=True):
-            self.compiled.restore(memory, kept.numpy())
+            other = FusedStream(self.module, self.dim, self.weights)
+            if other._loaded(saved["form"]) is not None:
+                other._prepare(*saved["form"])
+        wanted = [(len(other.compiled.kept(memory)), torch.uint8) for memory in other.memories]
+        found = [(each.numel(), each.dtype) for each in saved["memories"] if isinstance(each, Tensor)]
+        if found != wanted or not isinstance(saved["received"], int):
+            raise TrousError("saved", f"must be the state of a stream through the same module, of {wanted}", found)
+        for memory, kept in zip(other.memories, saved["memories"], strict=True):
+            other.compiled.restore(memory, kept.flatten().numpy())
+        self.__dict__.update(other.__dict__)
         self._received = saved["received"]
 
     @property

@@ -135,15 +135,15 @@ class Stack:
             for _, terms in grouped(together[0], strides):
                 words.append(len(terms))
                 for term in terms:
-                    words += self._place(term.read, strides, track.latency)
+                    words += self._place(term.read, track.latency)
         for node in nodes:
             if isinstance(node, Read):
-                words += self._place(node, strides, track.latency)
+                words += self._place(node, track.latency)
         at = packer.add(step, own, strides)
         head = [kinds.index(own), track.latency, track.growth, ring.start, ring.mask, strides[step.track], *at]
         return [1 + len(head) + len(words), *head, *words]
 
-    def _place(self, read: Read, strides: list[int], latency: int) -> list[int]:
+    def _place(self, read: Read, latency: int) -> list[int]:
         ring = self.rings[read.track]
         return [ring.start + read.start, ring.mask, self.program.back(read, latency)]
 
