@@ -137,7 +137,8 @@ def _pool(call: Call) -> Made:
     def run(segment: Tensor, outputs: range, end: int | None) -> Tensor:
         arguments = [kernel, stride, others]
         if highest:
-            return function(segment, *arguments, dilation, call["ceil_mode"])[0]
+            y = function(segment, *arguments, dilation, call["ceil_mode"])
+            return y if isinstance(y, Tensor) else y[0]  # with or without the places
         y = function(segment, *arguments, call["ceil_mode"], whole)
         return y * _shares(y, outputs, end) if p or after else y
 
