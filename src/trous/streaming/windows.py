@@ -89,7 +89,7 @@ def _convolution(call: Call) -> Made:
     return window(call, plan, run, cut)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _prepared(_: tuple, epilogue: Epilogue, x: tuple, w: tuple, bias: tuple | None, *geometry: Any) -> Ready | None:
     """A call for tensors of these forms, ready to run; see `trous.backends.execute.ready`."""
     forms = Form(*x), Form(*w), None if bias is None else Form(*bias)
