@@ -58,6 +58,17 @@ class PerSample(nn.Module):
         return self.inside(x.transpose(1, 2)).transpose(1, 2)
 
 
+class Turned(nn.Module):
+    """A network whose samples lie along the second of three dimensions."""
+
+    def __init__(self, inside: nn.Module) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inside(x.transpose(1, 2)).transpose(1, 2)
+
+
 class Recurrent(nn.Module):
     """The outputs of a recurrent layer that takes `(batch, time, channels)`, without its last state."""
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import trous.nn
-from streaming.networks import Chomp, Residual, network
+from streaming.networks import Chomp, Residual, Turned, network
 from trous import TrousError, stream
 from trous.streaming import tracing
 from trous.streaming.live import Stream
@@ -34,15 +34,14 @@ def signal_for(module: nn.Module, random: Random) -> Tensor:
     return x
 
 
-def in_blocks(live: Stream, x: Tensor, random: Random) -> list[tuple[int, Tensor]]:
-    """Samples pushed so far and what came of them, block by block, the last by `flush`."""
+def in_blocks(live: Stream, x: Tensor, random: Random, dim: int) -> list[Tensor]:
+    """What comes of blocks of random sizes, the last by `flush`."""
     at, found = 0, []
-    while at < x.shape[-1]:
-        count = random.choice((0, 1, 1, 2, 3, 5, 8, 21))
-        block = x[..., at : at + count]
-        at += block.shape[-1]
-        found.append((at, live.push(block)))
-    return [*found, (at, live.flush())]
+    while at < x.shape[dim]:
+        count = min(random.choice((0, 1, 1, 2, 3, 5, 8, 21)), x.shape[dim] - at)
+        found.append(live.push(x.narrow(dim, at, count)))
+        at += count
+    return [*found, live.flush()]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -52,9 +51,11 @@ def test_in_blocks_as_at_once(seed: int) -> None:
     x = signal_for(module, random)
     expected = whole(module, x)
     assert expected is not None
-    live = stream(module)
+    turned = random.random() < 0.25  # samples along the second dimension
+    live = stream(Turned(module), dim=1) if turned else stream(module)
     for _ in range(2):  # after `flush` it begins anew
-        got = torch.cat([y for _, y in in_blocks(live, x, random)], -1)
+        blocks = in_blocks(live, x.transpose(1, 2) if turned else x, random, dim=1 if turned else -1)
+        got = torch.cat([y.transpose(1, 2) if turned else y for y in blocks], -1)
         assert got.shape == expected.shape
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 

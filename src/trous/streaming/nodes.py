@@ -1,6 +1,6 @@
 """The steps of a streamed network at work: each takes what is new of its inputs and gives what is new of its output.
 
-Which samples are known does not depend on the blocks: `known` says it for any number of samples of the signal, and with
+Which samples are known does not depend on the blocks: `marks` says it for any number of samples of the signal, and with
 it how much a node keeps between two blocks. What it keeps, tensors, it is given and gives back; it does not change.
 
 What is new of a signal are the samples from the first on that was not known for certain up to the last that is known.

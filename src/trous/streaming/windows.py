@@ -89,7 +89,7 @@ def _convolution(call: Call) -> Made:
     return window(call, plan, run, cut)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _prepared(_: tuple, epilogue: Epilogue, x: tuple, w: tuple, bias: tuple | None, *geometry: Any) -> Ready | None:
     """A call for tensors of these forms, ready to run; see `trous.backends.execute.ready`."""
     forms = Form(*x), Form(*w), None if bias is None else Form(*bias)
@@ -137,7 +137,8 @@ def _pool(call: Call) -> Made:
     def run(segment: Tensor, outputs: range, end: int | None) -> Tensor:
         arguments = [kernel, stride, others]
         if highest:
-            return function(segment, *arguments, dilation, call["ceil_mode"])[0]
+            y = function(segment, *arguments, dilation, call["ceil_mode"])
+            return y if isinstance(y, Tensor) else y[0]  # with or without the places
         y = function(segment, *arguments, call["ceil_mode"], whole)
         return y * _shares(y, outputs, end) if p or after else y
 
