@@ -184,5 +184,7 @@ def test_errors_are_one_line(
     here: Path, words: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert trous(words, monkeypatch) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line and "mind:" not in line and line[:5] != "  in "]
+    lines = [
+        line for line in capsys.readouterr().err.splitlines() if line and "mind:" not in line and line[:5] != "  in "
+    ]
     assert len(lines) == 1 and told in lines[0]
