@@ -54,6 +54,12 @@ def test_a_folder_becomes_a_sound(
     assert trous([*generate, "--force", "--seed", "1"], monkeypatch) == 0
     assert (read("out.wav")[0] != first).any()
 
+    bench = ["bench", "wavenet", "runs/noise", "--like", "noise/1.wav", "--sample", "again.wav", "-o", "results"]
+    assert trous(bench, monkeypatch) == 0
+    assert "white noise" in capsys.readouterr().out
+    assert facts("again.wav").frames == 1600
+    assert sorted(path.suffix for path in Path("results").glob("*-wavenet-noise.*")) == [".json", ".md", ".png"]
+
     for words, said in (
         (["runs/noise", "a.wav"], "speech must be given to a network that is conditioned on it"),
         (["runs/noise", "a.wav", "--mel-from", "absent.wav"], "sound must be a file that is there, got 'absent.wav'"),
@@ -64,7 +70,7 @@ def test_a_folder_becomes_a_sound(
     ):
         assert trous(["audio", "generate", *words], monkeypatch) == 2
         assert said in capsys.readouterr().err
-    assert sorted(path.name for path in folder.iterdir()) == ["noise", "out.wav", "runs"]
+    assert sorted(path.name for path in folder.iterdir()) == ["again.wav", "noise", "out.wav", "results", "runs"]
 
 
 @pytest.mark.parametrize(

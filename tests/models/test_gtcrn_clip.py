@@ -99,6 +99,41 @@ def test_fed_frame_by_frame_it_says_the_published_clip(folder: Path, network: gt
     assert (said - published).abs().max() <= 1e-3
 
 
+class Enhancer(torch.nn.Module):
+    """`enhance` of layers alone: `(batch, samples)` to the same, the spectrum and the way back inside."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network, self.window = network, torch.hann_window(gtcrn.WINDOW).sqrt()
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        padded = torch.nn.functional.pad(clip, (gtcrn.HOP, gtcrn.HOP), mode="reflect")
+        frames = torch.fft.rfft(self.window * padded.unfold(-1, gtcrn.WINDOW, gtcrn.HOP))
+        clean = self.window * torch.fft.irfft(self.network(frames.transpose(1, 2)).transpose(1, 2))
+        # overlapping frames added up: each of its samples is a channel with a place of its own
+        places = torch.eye(gtcrn.WINDOW)[:, None]
+        return torch.nn.functional.conv_transpose1d(clean.transpose(1, 2), places, stride=gtcrn.HOP)[
+            :, 0, gtcrn.HOP : -gtcrn.HOP
+        ]
+
+
+def test_fed_samples_it_says_the_published_clip(folder: Path, network: gtcrn.GTCRN) -> None:
+    noisy, published = read(folder / "mix.wav") / FULL, read(folder / "enh.wav") / FULL
+    live, clip = trous.stream(Enhancer(network).eval()), noisy[None, : 40 * gtcrn.HOP].float()
+    with torch.no_grad():
+        whole = gtcrn.enhance(network, clip[0])
+    said, at = [], 0
+    for count in [100, 1, 2000, 512, 7] + [gtcrn.HOP * 3] * 9 + [clip.shape[-1]]:
+        said.append(live.push(clip[:, at : at + count]))
+        at += count
+    said.append(live.flush())
+    got = torch.cat(said, -1)[0]
+    torch.testing.assert_close(got, whole, rtol=0, atol=2e-6)
+    settled = 36 * gtcrn.HOP  # what lies near the end of the excerpt is padded otherwise in the clip
+    assert (got[:settled] - published[:settled]).abs().max() <= 1e-3
+    assert live.delay == gtcrn.WINDOW - 1  # the first sample of a hop waits for all of the second window that holds it
+
+
 def test_swapping_changes_the_clip_by_rounding_only(folder: Path, network: gtcrn.GTCRN) -> None:
     clip = read(folder / "mix.wav")[:32000] / FULL
     ours = trous.accelerate(copy.deepcopy(network))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from trous.errors import TrousError
-from trous.plan.border import PADDING_MODES, source_indices
+from trous.plan.border import PADDING_MODES, known_border, source_indices
+from trous.plan.piece import Known
 
 NUMPY = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 CASES = tuple(product(range(1, 7), range(7), range(7)))
@@ -73,3 +74,20 @@ def test_gather_and_scatter_add_are_adjoint(mode: str, rng: np.random.Generator)
             back[source] += y[position]
     assert padded @ y == x @ back
     assert padded.any() and back.any()
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+def test_positions_of_a_signal_that_goes_on_are_known_with_what_they_copy(mode: str) -> None:
+    """Against all positions of a signal so long that its end plays no part."""
+    for first, before in product(range(9), range(6)):
+        for others in ((), (first + 2,), (first + 1, first + 3)):
+            inputs = Known.of(first, others)
+            copied = source_indices(mode, 40, before, 0)
+            expected = {o for o, i in enumerate(copied) if i is not None and inputs.holds(i)}
+            found = known_border(mode, inputs, before)
+            assert {*range(found.first), *found.others} == expected, (mode, inputs, before)
+            assert found.first not in expected
+
+
+def test_some_of_the_positions() -> None:
+    assert source_indices("reflect", 4, 2, 1, range(1, 7)) == (1, 0, 1, 2, 3, 2)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from trous.plan import AxisPlan
 from trous.plan.bind import BoundAxis
-from trous.plan.resample import adaptive_axis, interpolated_axis, moved_axis, nearest_axis, shuffled_axis
+from trous.plan.resample import adaptive_axis, interpolated_axis, linear_shares, moved_axis, nearest_axis, shuffled_axis
 
 SIZES = [(7, 14), (7, 21), (8, 12), (12, 8), (10, 5), (5, 8), (9, 7), (16, 16), (3, 31)]
 
@@ -90,3 +90,17 @@ def test_moved_and_shuffled() -> None:
     assert (moved_axis(2, 1).output_size(3), moved_axis(-1, -1).output_size(5)) == (6, 3)
     assert moved_axis(0, 0, 2).output_size(5) == len(range(0, 5, 2))
     assert reads(shuffled_axis(3), 2, 6).argmax(axis=1).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("size", "outputs"), [(6, 12), (6, 18), (12, 4), (8, 12)])
+def test_shares_of_linear_interpolation(size: int, outputs: int) -> None:
+    """Against torch's weight of the last input that an output reads, away from the border."""
+    rate = Fraction(size, outputs)
+    axis, shares = interpolated_axis("linear", rate), linear_shares(rate)
+    weights = F.interpolate(torch.eye(size, dtype=torch.float64)[:, None], size=outputs, mode="linear")[:, 0].T
+    for o in range(outputs):
+        read = sorted(axis.reads(o).values())
+        if read[0] >= 0 and read[-1] < size:
+            share = float(shares[o % axis.up])
+            expected = [1.0] if len(read) == 1 else [1 - share, share]
+            torch.testing.assert_close(weights[o, read], torch.tensor(expected, dtype=torch.float64))

@@ -58,12 +58,48 @@ class PerSample(nn.Module):
         return self.inside(x.transpose(1, 2)).transpose(1, 2)
 
 
-def network(random: Random, channels: int, *, holes: bool = True) -> nn.Module:
-    """A chain of two to six layers; without holes no transposed one leaves outputs out or mixes up their order."""
+class Recurrent(nn.Module):
+    """The outputs of a recurrent layer that takes `(batch, time, channels)`, without its last state."""
+
+    def __init__(self, inside: nn.RNNBase) -> None:
+        super().__init__()
+        self.inside = inside
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inside(x.transpose(1, 2))[0].transpose(1, 2)
+
+
+class Between(nn.Module):
+    """A signal between samples that have been learned."""
+
+    def __init__(self, channels: int, before: int, after: int) -> None:
+        super().__init__()
+        self.before = nn.Parameter(torch.randn(channels, before))
+        self.after = nn.Parameter(torch.randn(channels, after))
+
+    def forward(self, x: Tensor) -> Tensor:
+        ends = [end.expand(len(x), -1, -1) for end in (self.before, self.after)]
+        return torch.cat([ends[0], x, ends[1]], -1)
+
+
+class Added(nn.Module):
+    """A layer that adds its own input in the same pass."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.inside, self.dilation = nn.Conv1d(channels, channels, 3), dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        same = {"padding": "same", "dilation": self.dilation}
+        return trous.conv(x, self.inside.weight, self.inside.bias, **same, residual=x, activation="tanh")
+
+
+def network(random: Random, channels: int) -> nn.Module:
+    """A chain of two to six layers."""
     torch.manual_seed(random.randrange(1 << 30))
     layers: list[nn.Module] = []
     for _ in range(random.randint(2, 6)):
-        made, channels = layer(random, channels, holes)
+        made, channels = layer(random, channels)
         layers.append(made)
     model = nn.Sequential(*layers).double()
     for module in model.modules():
@@ -73,19 +109,16 @@ def network(random: Random, channels: int, *, holes: bool = True) -> nn.Module:
     return model.eval()
 
 
-def layer(random: Random, channels: int, holes: bool) -> tuple[nn.Module, int]:
+def layer(random: Random, channels: int) -> tuple[nn.Module, int]:
     kernel, stride, dilation = random.randint(1, 5), random.randint(1, 3), random.randint(1, 3)
     reach, out = dilation * (kernel - 1), random.choice((2, 4))
-    match random.randrange(14):
+    match random.randrange(20):
         case 0:
             return nn.Conv1d(channels, out, kernel, stride, random.randint(0, 4), dilation), out
         case 1:
             padding = random.choice(("same", "causal", "full", ((random.randint(0, 3), random.randint(0, 3)),)))
             return trous.nn.Conv1d(channels, out, kernel, stride, padding, dilation, activation="tanh"), out
         case 2:
-            if not holes:
-                kernel, dilation = max(kernel, stride), 1
-                reach = kernel - 1
             extra = random.randrange(max(stride, dilation))
             padding = random.randint(0, reach // 2)
             return nn.ConvTranspose1d(channels, out, kernel, stride, padding, extra, dilation=dilation), out
@@ -115,6 +148,23 @@ def layer(random: Random, channels: int, holes: bool) -> tuple[nn.Module, int]:
             return nn.Sequential(causal, Chomp(dilation), Gated()), 2
         case 12:
             return nn.ConstantPad1d((random.randint(-2, 4), random.randint(-2, 4)), 0.5), channels
+        case 13:
+            pad, odd = (
+                random.choice((nn.ReflectionPad1d, nn.ReplicationPad1d)),
+                (random.randint(0, 5), random.randint(0, 5)),
+            )
+            return pad(odd), channels
+        case 14:
+            mode = random.choice(("reflect", "replicate"))
+            return nn.Conv1d(channels, out, kernel, stride, reach // 2, dilation, padding_mode=mode), out
+        case 15:
+            return nn.Upsample(scale_factor=random.randint(2, 3), mode="linear"), channels
+        case 16:
+            return Recurrent(nn.GRU(channels, out, batch_first=True)), out
+        case 17:
+            return Between(channels, random.randint(0, 4), random.randint(0, 4)), channels
+        case 18:
+            return Added(channels, dilation), channels
         case _:
             depthwise = nn.Conv1d(channels, channels, kernel, 1, reach // 2, dilation, groups=channels)
             return depthwise, channels

@@ -6,19 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from streaming.networks import PerSample
+from streaming.networks import Recurrent
 from trous import TrousError, stream
-
-
-class First(nn.Module):
-    """The outputs of a recurrent layer, without its last state."""
-
-    def __init__(self, inside: nn.RNNBase) -> None:
-        super().__init__()
-        self.inside = inside
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.inside(x)[0]
 
 
 class TimeFirst(nn.Module):
@@ -70,9 +59,9 @@ def check(module: nn.Module, x: Tensor, dim: int = -1) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        PerSample(First(nn.GRU(3, 4, num_layers=2, batch_first=True))),
-        PerSample(First(nn.RNN(3, 4, batch_first=True, bias=False))),
-        PerSample(First(nn.RNN(3, 4, nonlinearity="relu", batch_first=True))),
+        Recurrent(nn.GRU(3, 4, num_layers=2, batch_first=True)),
+        Recurrent(nn.RNN(3, 4, batch_first=True, bias=False)),
+        Recurrent(nn.RNN(3, 4, nonlinearity="relu", batch_first=True)),
         TimeFirst(nn.LSTM(3, 4, proj_size=2)),
         nn.Sequential(nn.Conv1d(3, 3, 4, 2), TimeFirst(nn.LSTM(3, 3)), nn.ConvTranspose1d(3, 2, 4, 2)),
         Begun(),
@@ -95,7 +84,7 @@ def test_across_it_both_ways() -> None:
 
 @torch.no_grad()
 def test_a_stream_goes_on_from_a_saved_state() -> None:
-    module = PerSample(First(nn.GRU(3, 4, batch_first=True))).eval()
+    module = Recurrent(nn.GRU(3, 4, batch_first=True)).eval()
     x = torch.randn(2, 3, 20)
     live, later = stream(module), stream(module)
     live.push(x[..., :7])
@@ -117,7 +106,7 @@ class LastState(nn.Module):
 @pytest.mark.parametrize(
     ("module", "why"),
     [
-        (PerSample(First(nn.GRU(2, 2, batch_first=True, bidirectional=True))), "reads the whole signal backwards"),
+        (Recurrent(nn.GRU(2, 2, batch_first=True, bidirectional=True)), "reads the whole signal backwards"),
         (LastState(), "has a state at the end that is known for a whole signal only"),
     ],
 )

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import trous.nn
-from streaming.networks import network
+from streaming.networks import Chomp, Residual, network
 from trous import TrousError, stream
+from trous.streaming import tracing
 from trous.streaming.live import Stream
 
 SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] * (seed >= 20)) for seed in range(500)]
@@ -134,6 +135,21 @@ def test_a_reader_of_what_is_known_early_goes_ahead() -> None:
         torch.testing.assert_close(torch.cat([*got, live.flush()], -1), whole(module, x))
 
 
+def test_a_signal_ends_only_where_its_branches_meet() -> None:
+    """Half the rate and back beside the signal itself: lengths agree where they are even."""
+    torch.manual_seed(4)
+    inside = nn.Sequential(nn.Conv1d(2, 3, 4, 2, 1), nn.Tanh(), nn.ConvTranspose1d(3, 2, 4, 2, 1))
+    module = nn.Sequential(Residual(inside), Chomp(1), nn.Conv1d(2, 1, 3)).eval()
+    live, x = stream(module), torch.randn(1, 2, 24)
+    got = [live.push(block) for block in x.split([1] * 9 + [4, 2, 9], -1)]
+    torch.testing.assert_close(torch.cat([*got, live.flush()], -1), whole(module, x))
+    got = [live.push(x[..., :7])]
+    with pytest.raises(TrousError, match="must have a length at which all that meet"):
+        live.flush()
+    got += [live.push(x[..., 7:8]), live.flush()]
+    torch.testing.assert_close(torch.cat(got, -1), whole(module, x[..., :8]))
+
+
 def test_a_state_is_saved_and_gone_on_with(tmp_path: Path) -> None:
     module, x = causal(), torch.randn(2, 1, 40)
     live = stream(module)
@@ -144,6 +160,82 @@ def test_a_state_is_saved_and_gone_on_with(tmp_path: Path) -> None:
     for going_on in (live, later):
         rest = torch.cat([going_on.push(x[..., 17:]), going_on.flush()], -1)
         torch.testing.assert_close(torch.cat([first, rest], -1), whole(module, x))
+
+
+def test_what_is_no_state_of_the_module_is_refused() -> None:
+    module, x = causal(), torch.randn(2, 1, 30)
+    live = stream(module)
+    got = [live.push(x[..., :11])]
+    saved = live.state_dict()
+    name = next(iter(saved["kept"]))
+    other = stream(nn.Sequential(nn.Conv1d(1, 2, 3), nn.Tanh(), nn.Conv1d(2, 1, 2)))
+    other.push(x[..., :11])
+    for broken in (
+        3,
+        {},
+        {**saved, "received": "many"},
+        {**saved, "received": 3},
+        {**saved, "form": 7},
+        {**saved, "form": ((2, 3, 0), torch.float32, torch.device("cpu"))},
+        {**saved, "kept": [1]},
+        {**saved, "kept": {}},
+        {**saved, "kept": {**saved["kept"], name: [torch.zeros(2, 1, 3)]}},
+        {**saved, "kept": {**saved["kept"], name: [saved["kept"][name][0].double()]}},
+        {**saved, "kept": {**saved["kept"], name: ["x"]}},
+        other.state_dict(),
+    ):
+        with pytest.raises(TrousError):
+            live.load_state_dict(broken)  # type: ignore[arg-type]
+    got += [live.push(x[..., 11:]), live.flush()]
+    torch.testing.assert_close(torch.cat(got, -1), whole(module, x))
+    live.load_state_dict(stream(module).state_dict())  # which had not begun
+    torch.testing.assert_close(live.push(x), whole(module, x))
+
+
+def test_after_an_error_all_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, x = causal(), torch.randn(1, 1, 20)
+    live = stream(module)
+    got = [live.push(x[..., :6])]
+    with pytest.raises(TrousError):
+        live.push(x[0, :, 6:9])
+    last = live._network.nodes[-1]  # type: ignore[union-attr]
+    with monkeypatch.context() as patch:
+        patch.setitem(vars(last), "run", lambda *_: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                live.push(x[..., 6:9])
+    got += [live.push(x[..., 6:]), live.flush()]
+    torch.testing.assert_close(torch.cat(got, -1), whole(module, x))
+
+
+def test_what_is_no_number_goes_no_farther_than_in_the_whole_signal() -> None:
+    module = nn.Sequential(nn.Conv1d(1, 2, 3, padding=2, dilation=2), nn.ConvTranspose1d(2, 1, 2, 4, dilation=3)).eval()
+    x = torch.randn(1, 1, 40)
+    x[..., 7], x[..., 20] = float("nan"), float("inf")
+    live = stream(module)
+    got = torch.cat([*(live.push(block) for block in x.split(1, -1)), live.flush()], -1)
+    torch.testing.assert_close(got, whole(module, x), equal_nan=True)
+    assert got.isnan().any() and not got.isnan().all()
+
+
+def test_a_signal_of_no_samples() -> None:
+    module = nn.Sequential(nn.ConstantPad1d((3, 1), 1.0), nn.Conv1d(1, 1, 2)).eval()
+    live, nothing = stream(module), torch.empty(1, 1, 0)
+    assert live.push(nothing).shape == (1, 1, 0)
+    torch.testing.assert_close(live.flush(), whole(module, nothing))
+    x = torch.randn(1, 1, 5)
+    torch.testing.assert_close(torch.cat([live.push(x), live.flush()], -1), whole(module, x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_smaller_numbers(dtype: torch.dtype) -> None:
+    module, x = (
+        nn.Sequential(nn.Conv1d(1, 4, 3, padding=2), nn.Tanh(), nn.Conv1d(4, 1, 1)).to(dtype).eval(),
+        torch.randn(1, 1, 20),
+    )
+    live = stream(module)
+    got = torch.cat([*(live.push(block) for block in x.to(dtype).split(3, -1)), live.flush()], -1)
+    torch.testing.assert_close(got, whole(module, x.to(dtype)))
 
 
 def test_streams_do_not_know_each_other() -> None:
@@ -209,6 +301,11 @@ class Placed(nn.Module):
         return x * torch.arange(x.shape[-1])
 
 
+class Stepwise(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([x[..., n] * 2 for n in range(x.shape[-1])], -1)
+
+
 class Written(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = torch.tanh(x)
@@ -246,6 +343,12 @@ def test_a_weight_of_two_layers() -> None:
 def test_what_cannot_be_streamed_says_why(module: nn.Module, why: str) -> None:
     with pytest.raises(TrousError, match=why):
         stream(module).push(torch.randn(1, 2, 8))
+
+
+def test_a_call_for_every_sample_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "MOST_STEPS", 100)
+    with pytest.raises(TrousError, match="must call at most 100 operators, whatever the length"):
+        stream(Stepwise()).push(torch.randn(1, 2, 8))
 
 
 def test_bad_calls() -> None:

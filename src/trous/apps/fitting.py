@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,17 +39,18 @@ def fit(
     data: Any,
     folder: Path,
     *,
-    epochs: int,
+    epochs: int | None,
     machines: Machines | None = None,
     seed: int = 0,
     quiet: bool = False,
+    callbacks: Sequence[Any] = (),
 ) -> Any:
-    """Train `module` (a LightningModule) on `data` (a LightningDataModule) until `epochs` have been, and return it with
-    the averaged weights.
+    """Train `module` (a LightningModule) on `data` (a LightningDataModule) until `epochs` have been (if None, until the
+    module says stop), and return it with the averaged weights.
 
     A folder that holds a checkpoint is gone on with. Checkpoints are written at the end of every epoch, logs as CSV and
-    for TensorBoard. `quiet` runs tell nothing of how they go. Raises TrousError where Lightning refuses what
-    `machines` says.
+    for TensorBoard. `quiet` runs tell nothing of how they go; `callbacks` are further ones of Lightning. Raises
+    TrousError where Lightning refuses what `machines` says.
     """
     import lightning
     from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
@@ -71,10 +73,11 @@ def fit(
                 num_nodes=machines.nodes,
                 strategy=machines.strategy,
                 precision=machines.precision,  # type: ignore[arg-type]  # a word that Lightning checks
-                max_epochs=epochs,
+                max_epochs=-1 if epochs is None else epochs,
                 callbacks=[
                     ModelCheckpoint(folder / CHECKPOINTS, LAST, enable_version_counter=False),
                     averaging,
+                    *callbacks,
                     *([] if quiet else [_progress(epochs)]),
                 ],
                 logger=[table, curves],
@@ -106,7 +109,7 @@ def averaged(average: Any, weights: Any, count: Any) -> Any:
     return average + (weights - average) * (9 / (count + 10)).clamp(min=1 - AVERAGE)
 
 
-def _progress(epochs: int) -> Any:
+def _progress(epochs: int | None) -> Any:
     """A bar on a terminal; elsewhere a line at the end of every epoch."""
     from lightning.pytorch.callbacks import Callback, RichProgressBar
 
@@ -117,6 +120,7 @@ def _progress(epochs: int) -> Any:
         def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
             if trainer.is_global_zero:
                 measured = ", ".join(f"{name} {float(value):.5g}" for name, value in trainer.callback_metrics.items())
-                print(f"epoch {trainer.current_epoch + 1} of {epochs}: {measured}", flush=True)
+                whole = "" if epochs is None else f" of {epochs}"
+                print(f"epoch {trainer.current_epoch + 1}{whole}: {measured}", flush=True)
 
     return Lines()

@@ -29,8 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+bench.command()(worth.audio)
 bench.command()(worth.upsampling)
 bench.command()(worth.upscale)
+bench.command()(worth.wavenet)
 app.add_typer(audio, name="audio")
 app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +52,17 @@ def track(items: Iterable[Any], name: Callable[[Any], str]) -> Iterator[Any]:
             progress.update(task, description=name(item))
             yield item
             progress.advance(task)
+
+
+@contextmanager
+def counted(name: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; what it gives is told how much is done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
 def folder(output: Path | None, default: Path | None) -> Path | None:

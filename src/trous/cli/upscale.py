@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trous.cli.ending import terminable
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ def upscale(
     """
     network, started = _network(scale, model), time.perf_counter()
     if source.is_dir():
-        with _terminable():
+        with terminable():
             report = _folder(source, target, network, force)
         for path, error in report.failed:
             typer.echo(f"trous: {path.name}: {error}", err=True)
@@ -63,7 +61,7 @@ def upscale(
         target = target / source.name
     if target.exists() and not force:
         raise TrousError("target", "must not be there yet, but for --force", str(target))
-    with _terminable():
+    with terminable():
         done = _file(source, target, network)
     _say_pages(done)
     seconds = time.perf_counter() - started
@@ -79,20 +77,6 @@ def _network(scale: int | None, model: str) -> Network:
     if scale not in (None, network.scale):
         raise TrousError("scale", f"must be that of the weights, {network.scale}", scale)
     return network
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Being told to end, as by a system that goes down, leaves as little behind as Ctrl-C does."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _file(source: Path, target: Path, network: Network) -> Enlarged:

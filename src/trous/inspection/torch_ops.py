@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -18,14 +17,13 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from trous.inspection import flow
+from trous.inspection import flow, torch_windows
 from trous.inspection.values import Value
 from trous.plan import AxisPlan, Plan, conv_axis, transposed_axis
 from trous.plan.bind import BoundPlan
 from trous.plan.cost import Cost, cost
-from trous.plan.padding import ceil_padding
-from trous.plan.resample import adaptive_axis, interpolated_axis, moved_axis, nearest_axis, shuffled_axis
-from trous.spec import Conv, ConvTranspose, Spec
+from trous.plan.resample import adaptive_axis, moved_axis, shuffled_axis
+from trous.spec import Spec
 
 
 @dataclass
@@ -101,15 +99,8 @@ def everything(call: Call) -> list[Value]:
 @operator("convolution", "convolution_overrideable", "_convolution")
 def _convolution(call: Call) -> list[Value]:
     x, w = call.value(call["input"]), call.value(call["weight"])
-    kernel, rank = w.shape[2:], len(x.shape) - 2
-    stride, padding, dilation = (_each(call[name], rank) for name in ("stride", "padding", "dilation"))
-    groups = call["groups"]
-    if call["transposed"]:
-        extra = _each(call["output_padding"], rank)
-        call.spec = ConvTranspose(kernel, stride, padding, extra, dilation, groups)
-    else:
-        call.spec = Conv(kernel, stride, padding, dilation, groups)
-    return _planned(call, x, call.spec.plan(), groups)
+    call.spec = torch_windows.convolution(call.arguments, w.shape[2:])
+    return _planned(call, x, call.spec.plan(), call["groups"])
 
 
 @operator("trous::run", "trous::run_finished")
@@ -138,17 +129,9 @@ def _planned(call: Call, x: Value, plan: Plan, groups: int) -> list[Value]:
 # Pooling, interpolation, padding, shuffling.
 
 
-@operator("avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices", "max_pool2d")
+@operator(*torch_windows.POOLING)
 def _pool(call: Call) -> list[Value]:
-    rank = len(call["kernel_size"])
-    kernel = _each(call["kernel_size"], rank)
-    stride = _each(call["stride"] or kernel, rank)
-    padding, dilation = _each(call["padding"], rank), _each(call.arguments.get("dilation") or 1, rank)
-    own: Any = padding
-    if call["ceil_mode"]:
-        each = zip(padding, kernel, stride, dilation, strict=True)
-        own = tuple(ceil_padding(p, p, k, s, d) for p, k, s, d in each)
-    call.spec = Conv(kernel, stride, own, dilation, groups=call.shape[-rank - 1])
+    call.spec = torch_windows.pooling(call.arguments, call.shape[-len(call["kernel_size"]) - 1])
     return _along_last(call, call.spec.plan().axes)
 
 
@@ -162,40 +145,10 @@ def _adaptive(call: Call) -> list[Value]:
     return _along_last(call, [adaptive_axis(x.shape[dim], call.shape[dim]) for dim in dims])
 
 
-@operator("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d")
-@operator("_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d")
-def _nearest(call: Call) -> list[Value]:
-    centred = "exact" in call.name
-    return _along_last(call, [nearest_axis(rate, centred=centred) for rate in _rates(call)])
-
-
-@operator("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d")
-@operator("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+@operator(*torch_windows.NEAREST, *torch_windows.INTERPOLATED)
 def _interpolated(call: Call) -> list[Value]:
-    kind = "cubic" if "bicubic" in call.name else "linear"
-    corners, rates = call["align_corners"], _rates(call)
-    if corners:
-        first = len(call.shape) - len(rates)
-        sizes = zip(call.first.shape[first:], call.shape[first:], strict=True)
-        rates = [Fraction(n - 1, out - 1) if out > 1 < n else Fraction(n, out) for n, out in sizes]
-    antialias = call.name.endswith("_aa")
-    axes = [interpolated_axis(kind, rate, corners=corners, antialias=antialias) for rate in rates]
-    return _along_last(call, axes)
-
-
-def _rates(call: Call) -> list[Fraction]:
-    """Inputs per output, for every axis: as the sizes say unless a factor was given that they do not follow exactly."""
-    x, rank = call.first, len(call.first.shape) - 2
-    scales = call.arguments.get("scale_factors")
-    scales = scales or [
-        call.arguments.get(name) for name in ("scales_d", "scales_h", "scales_w") if name in call.arguments
-    ]
-    scales = list(scales or [call.arguments.get("scales")])[-rank:]
-    rates = []
-    for n, out, scale in zip(x.shape[2:], call.shape[2:], scales + [None] * (rank - len(scales)), strict=True):
-        exact = scale is None or n * scale == out
-        rates.append(Fraction(n, out) if exact else 1 / Fraction(scale).limit_denominator(1 << 12))
-    return rates
+    sizes = call.first.shape[2:], call.shape[2:]
+    return _along_last(call, torch_windows.interpolation(call.name, call.arguments, *sizes))
 
 
 @operator("pixel_shuffle", "pixel_unshuffle")
@@ -210,15 +163,11 @@ def _shuffle(call: Call) -> list[Value]:
 _PADDING_MODES = {"constant": "zeros", "reflection": "reflect", "replication": "replicate"}
 
 
-@operator("constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d")
-@operator("replication_pad1d", "replication_pad2d", "replication_pad3d")
+@operator("constant_pad_nd", *torch_windows.MIRRORED)
 def _pad(call: Call) -> list[Value]:
     value, axes = call.first, list[AxisPlan]()
-    given = call["pad"] if "pad" in call.arguments else call["padding"]
     mode = next(mode for word, mode in _PADDING_MODES.items() if call.name.startswith(word))
-    for count in range(len(given) // 2):
-        dim = len(value.shape) - 1 - count
-        before, after = given[2 * count : 2 * count + 2]
+    for dim, (before, after) in torch_windows.paddings(call.arguments, len(value.shape)).items():
         value = flow.padded(value, dim, before, after, mode)
         axes.insert(0, moved_axis(before, after))
     first = len(value.shape) - len(axes)
@@ -414,11 +363,6 @@ ELEMENTWISE = frozenset(
     log_sigmoid_forward masked_fill nan_to_num native_dropout polar positive prelu real relu6 resolve_conj
     rrelu_with_noise selu softplus softshrink square threshold to view_copy""".split()  # noqa: SIM905 - a list of words
 )
-
-
-def _each(value: Any, rank: int) -> tuple[int, ...]:
-    values = _list(value)
-    return tuple(values) * rank if len(values) == 1 else tuple(values)
 
 
 def _list(value: Any) -> list[Any]:

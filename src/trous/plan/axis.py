@@ -92,6 +92,17 @@ class AxisPlan:
         return {offset: tuple(groups[offset]) for offset in sorted(groups)}
 
     @cached_property
+    def lasts(self) -> tuple[tuple[int, int], ...]:
+        """Every phase that has a tap, and the highest of its offsets."""
+        return tuple((phase, max(tap.offset for tap in taps)) for phase, taps in enumerate(self.by_phase) if taps)
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether no output is done with its inputs before one that stands in front of it."""
+        lasts = [last for _, last in self.lasts]
+        return len(lasts) == self.up and lasts == sorted(lasts) and lasts[-1] <= lasts[0] + self.down
+
+    @cached_property
     def reads_per_step(self) -> int:
         """Inputs that one step reads, those of all phases added up; taps of a phase at one offset read the same."""
         return len({(tap.phase, tap.offset) for tap in self.taps})

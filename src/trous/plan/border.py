@@ -8,12 +8,16 @@ same indices.
 from __future__ import annotations
 
 from trous.errors import TrousError
+from trous.plan.piece import Known
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int | None, ...]:
-    """For each of the `before + size + after` positions the input index that it copies, None where it holds a zero.
+def source_indices(
+    mode: str, size: int, before: int, after: int, outputs: range | None = None
+) -> tuple[int | None, ...]:
+    """For each of the `before + size + after` positions, or of `outputs` among them, the input index that it copies,
+    None where it holds a zero.
 
     Modes as in torch: reflect does not repeat the edge element, replicate repeats it, circular continues at the other
     end. A negative `before` or `after` crops. Raises TrousError as `check_border` does.
@@ -22,7 +26,8 @@ def source_indices(mode: str, size: int, before: int, after: int) -> tuple[int |
     (2, 1, 0, 1, 2, 3, 2)
     """
     check_border(mode, size, before, after)
-    return tuple(_source(mode, size, position) for position in range(-before, size + after))
+    positions = range(before + size + after) if outputs is None else outputs
+    return tuple(_source(mode, size, position - before) for position in positions)
 
 
 def check_border(mode: str, size: int, before: int, after: int) -> None:
@@ -38,6 +43,19 @@ def check_border(mode: str, size: int, before: int, after: int) -> None:
             raise TrousError("padding", f"must be at most the axis ({size}) for padding_mode circular", longest)
         if mode == "replicate" and size == 0:
             raise TrousError("padding", "must be 0 on an empty axis for padding_mode replicate", longest)
+
+
+def known_border(mode: str, inputs: Known, before: int) -> Known:
+    """Which positions of a signal that goes on are known, padded in front by copies ("reflect" or "replicate").
+
+    >>> known_border("reflect", Known(2), before=2)
+    Known(first=0, others=frozenset({1, 2, 3}))
+    """
+    farthest = before if mode == "reflect" else min(before, 1) - 1  # that the padding in front copies
+    if inputs.first > farthest:
+        return Known(before + inputs.first, frozenset(before + i for i in inputs.others))
+    front = (o for o in range(before) if inputs.holds(_source(mode, before + 1, o - before) or 0))
+    return Known.of(0, (*front, *(before + i for i in (*range(inputs.first), *inputs.others))))
 
 
 def _source(mode: str, size: int, position: int) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 from trous.plan.axis import AxisPlan
@@ -77,7 +76,7 @@ def complete(axis: AxisPlan, inputs: int) -> int | None:
     >>> complete(conv_axis(kernel=3, stride=2, before=1, after=1, dilation=1), 6)
     3
     """
-    blocked = [axis.up * max(0, -((last - inputs) // axis.down)) + phase for phase, last in _lasts(axis)]
+    blocked = [axis.up * max(0, -((last - inputs) // axis.down)) + phase for phase, last in axis.lasts]
     return min(blocked, default=None)  # of each phase: the first output that would read on
 
 
@@ -92,28 +91,9 @@ def known(axis: AxisPlan, inputs: Known, size: int) -> Known:
     """
     first = complete(axis, inputs.first)
     count = size if first is None else min(first, size)
-    if count < 0 or (not inputs.others and _in_order(axis)):
+    if count < 0 or (not inputs.others and axis.in_order):
         return Known(max(count, 0))
     return Known.of(count, (o for o in range(count, size) if all(map(inputs.holds, axis.reads(o).values()))))
-
-
-@lru_cache(maxsize=1024)
-def _lasts(axis: AxisPlan) -> tuple[tuple[int, int], ...]:
-    """Of each phase that has a tap the highest offset."""
-    lasts: dict[int, int] = {}
-    for phase, _, offset in axis.taps:
-        lasts[phase] = max(offset, lasts.get(phase, offset))
-    return tuple(lasts.items())
-
-
-@lru_cache(maxsize=1024)
-def _in_order(axis: AxisPlan) -> bool:
-    """Whether no output is done with its inputs before one that stands in front of it."""
-    lasts = dict(_lasts(axis))
-    if len(lasts) < axis.up:
-        return False
-    each = [lasts[phase] for phase in range(axis.up)]
-    return each == sorted(each) and each[-1] <= each[0] + axis.down
 
 
 def counted(axis: AxisPlan, output: int, inside: range) -> int:

@@ -78,6 +78,17 @@ def interpolated_axis(kind: str, rate: Fraction, *, corners: bool = False, antia
     return sampled_axis(kind, Places(Fraction(0) if corners else (rate - 1) * HALF, rate), antialias=antialias)
 
 
+def linear_shares(rate: Fraction) -> tuple[Fraction, ...]:
+    """Of each phase of `interpolated_axis("linear", rate)` how far its outputs lie from the first input that they read
+    towards the last.
+
+    >>> linear_shares(Fraction(1, 2))
+    (Fraction(3, 4), Fraction(1, 4))
+    """
+    places = ((phase + HALF) * rate - HALF for phase in range(rate.denominator))
+    return tuple(place - floor(place) for place in places)
+
+
 def adaptive_axis(inputs: int, outputs: int) -> AxisPlan:
     """Output `o` pools the inputs from `floor(o*inputs/outputs)` to before `ceil((o + 1)*inputs/outputs)`."""
     rate = Fraction(inputs, outputs)

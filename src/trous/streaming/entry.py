@@ -30,7 +30,7 @@ def stream(
     """A module to be fed block by block, with the outputs that the whole signal gives, each as early as can be.
 
     Args:
-        module: a network of convolutions of any kind, pooling, nearest interpolation, normalisation by stored
+        module: a network of convolutions of any kind, pooling, interpolation, recurrent layers, normalisation by stored
             statistics, pointwise and linear layers, in branches and joins of any form; it is taken in eval mode. It is
             not changed, and what it learns afterwards is used.
         dim: the dimension that samples lie along, in what the module takes.

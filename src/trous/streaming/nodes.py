@@ -19,6 +19,7 @@ from torch import Tensor
 
 from trous.errors import TrousError
 from trous.plan import AxisPlan
+from trous.plan.border import check_border, known_border, source_indices
 from trous.plan.piece import Known, common, known
 from trous.plan.reach import reads
 from trous.streaming.signals import Signal
@@ -52,6 +53,11 @@ class Local:
     def fresh(self) -> Kept:
         return tuple(signal.empty() for signal in self.signals) if len(self.signals) > 1 else ()
 
+    def form(self, marks: Marks) -> Kept:
+        """Tensors like those that are kept there, without data."""
+        pairs = zip(self.signals, marks.inputs, strict=True) if len(self.signals) > 1 else ()
+        return tuple(signal.like(have.first - marks.dropped) for signal, have in pairs)
+
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         if ended and min(sizes) < max(sizes):
             rule = f"must have a length at which all that meet in {self.name} are as long"
@@ -82,7 +88,7 @@ class Window:
     Args:
         cut: the inputs that `run` makes these outputs of.
         run: is given them, the outputs, and how many inputs there are in all, None where that is not known yet.
-        fill: what stands before the first and behind the last sample.
+        fill: what stands before the first and behind the last sample; None for these samples themselves.
     """
 
     name: str
@@ -92,10 +98,13 @@ class Window:
     axis: AxisPlan
     cut: Callable[[range], range]
     run: Callable[[Tensor, range, int | None], Tensor]
-    fill: float = 0.0
+    fill: float | None = 0.0
 
     def fresh(self) -> Kept:
         return (self.signal.empty(),)
+
+    def form(self, marks: Marks) -> Kept:
+        return (self.signal.like(marks.inputs[0].first - marks.dropped),)
 
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         size = self.axis.output_size(sizes[0])
@@ -121,15 +130,20 @@ class Window:
         """The inputs `wanted` of those that begin behind `dropped`, those beyond the signal filled in."""
         place = self.signal.place
         start, stop, have = wanted.start - dropped, wanted.stop - dropped, place.length(samples)
+        if start == 0 and stop == have:
+            return samples
         first = min(max(start, 0), have)
         inside = place.cut(samples, first, max(first, min(stop, have)))
         before, after = max(0, min(-start, len(wanted))), max(0, stop - max(have, start))
         if not before and not after:
             return inside
-        return torch.cat([self._filled(inside, before), inside, self._filled(inside, after)], place.dim)
+        return torch.cat([self._filled(inside, before, 0), inside, self._filled(inside, after, -1)], place.dim)
 
-    def _filled(self, like: Tensor, count: int) -> Tensor:
-        shape = [count if dim == self.signal.place.dim else size for dim, size in enumerate(like.shape)]
+    def _filled(self, like: Tensor, count: int, edge: int) -> Tensor:
+        dim = self.signal.place.dim
+        shape = [count if n == dim else size for n, size in enumerate(like.shape)]
+        if self.fill is None:
+            return like.select(dim, edge).unsqueeze(dim).expand(shape) if count else like.narrow(dim, 0, 0)
         return like.new_full(shape, self.fill)
 
 
@@ -152,6 +166,9 @@ class Scan:
     def fresh(self) -> Kept:
         return self.begin
 
+    def form(self, marks: Marks) -> Kept:
+        return self.begin
+
     def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
         count = inputs[0].first
         return Marks(inputs, Known(count), count, sizes[0])
@@ -167,7 +184,55 @@ class Scan:
         return range(0, outputs.stop)
 
 
-Node = Local | Scan | Window
+@dataclass(frozen=True)
+class Border:
+    """Copies of samples in front of a signal, and behind it once it has ended.
+
+    Args:
+        mode: as in `trous.plan.border`, "reflect" or "replicate".
+        finish: is done to what comes out.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    signal: Signal
+    output: Signal
+    mode: str
+    before: int
+    after: int
+    finish: Callable[[Tensor], Tensor]
+
+    def fresh(self) -> Kept:
+        return (self.signal.empty(),)
+
+    def form(self, marks: Marks) -> Kept:
+        return (self.signal.like(marks.inputs[0].first - marks.dropped),)
+
+    def marks(self, inputs: tuple[Known, ...], sizes: Sequence[int], ended: bool) -> Marks:
+        (have,), size = inputs, self.before + sizes[0] + self.after
+        if ended:
+            check_border(self.mode, have.first, self.before, self.after)
+        output = Known(size) if ended else known_border(self.mode, have, self.before)
+        # what comes out next, and what is copied when the signal ends
+        dropped = min(output.first - self.before, have.first - self.after - 1)
+        return Marks(inputs, output, max(dropped, 0), size)
+
+    def push(self, kept: Kept, new: Sequence[Tensor], was: Marks, now: Marks, ended: bool) -> tuple[Tensor, Kept]:
+        (had,), (have,), dim = was.inputs, now.inputs, self.signal.place.dim
+        samples = new[0] if had.first == was.dropped else self.signal.place.joined(kept[0], new[0])
+        outputs, made = range(was.output.first, now.output.end), self.output.empty()
+        if outputs:
+            size = have.first if ended else 1 << 62
+            sources = source_indices(self.mode, size, self.before, self.after, outputs)
+            at = torch.tensor(sources, device=samples.device) - was.dropped
+            made = self.finish(samples.index_select(dim, at.clamp(0, samples.shape[dim] - 1)))
+        return made, (_copied(self.signal, samples, now.dropped - was.dropped, have.first - was.dropped),)
+
+    def needs(self, outputs: range) -> range:
+        return range(outputs.start - self.before, outputs.stop - self.before)
+
+
+Node = Border | Local | Scan | Window
 
 
 def _copied(signal: Signal, samples: Tensor, start: int, stop: int) -> Tensor:

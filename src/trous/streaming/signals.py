@@ -83,8 +83,15 @@ class Signal:
 
     @cached_property
     def _empty(self) -> Tensor:
-        shape = [0 if dim == self.place.dim else size for dim, size in enumerate(self.shape)]
-        return torch.empty(shape, dtype=self.dtype, device=self.device)
+        return torch.empty(self._shape(0), dtype=self.dtype, device=self.device)
+
+    def like(self, count: int) -> Tensor:
+        """The form of so many samples, without data."""
+        return torch.empty(self._shape(count), dtype=self.dtype, device="meta")
+
+    def _shape(self, count: int) -> list[int]:
+        size = count * self.place.outer * self.place.inner
+        return [size if dim == self.place.dim else other for dim, other in enumerate(self.shape)]
 
 
 def found(shapes: tuple[Shape, Shape], like: Signal) -> Place | None:

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from trous import autograd  # noqa: F401 - registers the operators
+from trous.backends.epilogue import Epilogue, finish
 from trous.errors import TrousError
 from trous.streaming.recurrent import kept_whole
 
 #: Lengths of the two signals: that most strides divide, and that no other size is likely to be.
 LENGTHS = (2**10 * 3**2 * 5 * 7, 2**11 * 3**2 * 5 * 7)
+
+#: Calls that are written down; a module that goes on is taken to make some for every sample.
+MOST_STEPS = 10_000
 
 Shape = tuple[int, ...]
 
@@ -119,7 +125,7 @@ def trace(
                     step = _step(a, b, *several[node], part)
                 else:
                     merged = _merged((a.args, a.kwargs), (b.args, b.kwargs), names)
-                    step = _step(a, b, a.target, *merged)
+                    step = _alike(_step(a, b, a.target, *merged))
                 names[a] = Ref(a.name) if step.refs else _constant(step)
                 if step.refs:
                     steps.append(step)
@@ -133,7 +139,9 @@ def _recorded(module: nn.Module, shape: Shape, dtype: torch.dtype, device: torch
     module.eval()
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), kept_whole():
-            graph = make_fx(lambda x: module(x))(torch.empty(shape, dtype=dtype, device=device))
+            graph = make_fx(_Counted(module), decomposition_table=_APART)(
+                torch.empty(shape, dtype=dtype, device=device)
+            )
     except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
         rule = f"must be what the module accepts; its forward pass failed: {str(error).splitlines()[0]}"
         raise TrousError("block", rule, shape) from error
@@ -143,6 +151,37 @@ def _recorded(module: nn.Module, shape: Shape, dtype: torch.dtype, device: torch
     _check_writes(graph.graph)
     graph.graph.eliminate_dead_code()
     return graph
+
+
+class _Counted(TorchDispatchMode):
+    """Runs a module, which may not go on for ever: one that calls operators for every sample would."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module, self.left = module, MOST_STEPS
+
+    def __call__(self, x: Tensor) -> Any:
+        with self:
+            return self.module(x)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise TrousError("module", f"must call at most {MOST_STEPS} operators, whatever the length", func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def _finished_apart(
+    x: Tensor, w: Tensor, bias: Tensor | None, residual: Tensor | None, activation: str | None, slope: float, *rest: Any
+) -> Any:
+    """What `trous::run_finished` does, one after the other where a residual is another signal."""
+    if residual is None:
+        return NotImplemented
+    y = torch.ops.trous.run(x, w, bias, *rest)
+    return finish(y, Epilogue(activation, slope, True), residual)
+
+
+_APART = {torch.ops.trous.run_finished.default: _finished_apart}
 
 
 def _check_writes(graph: torch.fx.Graph) -> None:
@@ -189,8 +228,20 @@ def _constant(step: Step) -> Any:
         return step.call(step.args, step.kwargs)
 
 
-#: Operators that write one number everywhere.
+#: Operators that write one number everywhere; those that take no more than the form of their argument.
 _FILLS = ("zeros", "ones", "full")
+_ALIKE = {"zeros_like": 0, "new_zeros": 0, "ones_like": 1, "new_ones": 1}
+
+
+def _alike(step: Step) -> Step:
+    """A step that writes one number into a tensor of its argument's form, as one without that argument."""
+    name = step.function._schema.name.split("::")[1]
+    if name not in (*_ALIKE, "full_like", "new_full"):
+        return step
+    value = _ALIKE[name] if name in _ALIKE else step.args[-1]
+    size = [a if a == b else Sized(a, b) for a, b in zip(*step.shapes, strict=True)]
+    form = {"dtype": step.dtype, "device": step.device}
+    return replace(step, function=torch.ops.aten.full.default, args=(size, value), kwargs=form)
 
 
 def _step(first: Any, second: Any, function: Any, args: Any, kwargs: Any, part: int | None = None) -> Step:

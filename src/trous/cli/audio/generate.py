@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,12 +74,13 @@ def generate(
         frames = whole if seconds is None else min(frames, whole)
         speech = blocks(mel_from, rate=rate, mono=True)
     made = sounds(network, frames, seed, temperature, speech, torch.float16 if half else None)
+    started = time.perf_counter()
     with _bar() as bar, writing(target, rate, 1, subtype="PCM_16", frames=frames) as file:
         task = bar.add_task("Samples", total=frames)
         for block in made:
             file.write(block)
             bar.advance(task, block.shape[1])
-    speed = bar.tasks[0].finished_speed or 0
+    speed = frames / (time.perf_counter() - started)
     typer.echo(f"wrote {target}: {frames / rate:.2f} s, {speed:,.0f} samples/s, {speed / rate:.3g} times real time")
 
 

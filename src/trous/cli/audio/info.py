@@ -107,9 +107,15 @@ def _metadata(said: dict[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, dict):
             value = _date(value) if value.keys() >= {"year", "month", "day"} else None
         if value not in (None, ""):
-            text = f"{value:.4g}" if isinstance(value, float) else str(value)
-            lines.append((key.removesuffix("_dbu").replace("_", " "), text + _UNITS.get(key, "")))
+            text = f"{value:.4g}" if isinstance(value, float) else _printable(str(value))
+            name = _printable(key.removesuffix("_dbu").replace("_", " "))
+            lines.append((name, text + _UNITS.get(key, "")))
     return lines
+
+
+def _printable(text: str) -> str:
+    """Without what steers a terminal: files come from strangers."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def _date(said: dict[str, Any]) -> str:

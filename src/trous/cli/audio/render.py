@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trous.cli.ending import terminable
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
-    from trous.apps.audio.nam import Amp
     from trous.apps.audio.nam.rendering import Rendered
 
 
@@ -59,7 +59,7 @@ def render(
             raise TrousError("normalize", "needs a model that says how loud it is; this one does not", str(model))
         after *= amp.gain_to_normal
     started = time.perf_counter()
-    with _bar() as bar:
+    with terminable(), _bar() as bar:
         task = bar.add_task(source.name, total=None)
         done = render(
             amp,
@@ -70,7 +70,7 @@ def render(
             gain_after=after,
             progress=lambda frames, whole: bar.update(task, completed=frames, total=whole),
         )
-    for line in _told(done, amp, target, time.perf_counter() - started):
+    for line in _told(done, target, time.perf_counter() - started):
         typer.echo(line)
     if done.clipped:
         typer.echo(f"trous: mind: {_clipping(done, output_gain)}", err=True)
@@ -89,10 +89,11 @@ def _bar() -> Any:
 
     name = TextColumn("{task.description}", markup=False)
     columns = name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True)
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _told(done: Rendered, amp: Amp, target: Path, seconds: float) -> list[str]:
+def _told(done: Rendered, target: Path, seconds: float) -> list[str]:
     said = done.source
     channels = "1 channel" if said.channels == 1 else f"{said.channels} channels"
     lines = [f"{said.path}: {said.seconds:.1f} s, {said.rate} Hz, {channels}"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from trous.cli.training.amp import amp
 from trous.cli.training.autoencoder import autoencoder
 from trous.cli.training.upscale import upscale
 from trous.cli.training.wavenet import wavenet
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+train.command()(amp)
 train.command()(autoencoder)
 train.command()(upscale)
 train.command()(wavenet)
@@ -24,6 +26,7 @@ def _train() -> None:
 
     \b
     Examples:
+      trous train amp -i di.wav -t amp.wav             a network that sounds like an amplifier
       trous train autoencoder photos                   a folder of pictures of any size
       trous train autoencoder --recipe fashion-32      what the weights of that name were trained by
       trous train upscale photos --scale 2             a network that enlarges pictures

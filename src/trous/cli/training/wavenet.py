@@ -35,6 +35,9 @@ def wavenet(
         str | None,
         typer.Option("--output", help="mulaw: 256 levels; mixture: of logistics, 16 bits. [mulaw]", show_default=False),
     ] = None,
+    components: Annotated[
+        int | None, typer.Option("--components", help="Of a mixture. [5]", show_default=False)
+    ] = None,
     mels: Annotated[
         int | None,
         typer.Option("--mels", help="Channels of the mel spectrogram; 0: none. [80]", show_default=False),
@@ -96,6 +99,7 @@ def wavenet(
     options: dict[str, Any] = {"output": output, "mels": mels, "layers": layers, "cycle": cycle, "kernel": kernel}
     options |= {"channels": channels, "skip": skip, "sample_rate": sample_rate, "batch": batch, "segment": segment}
     options |= {"steps": steps, "rate": rate, "epochs": epochs, "seed": seed, "precision": precision}
+    options |= {"components": components}
     options |= {"strides": None if strides is None else numbers("strides", strides)}
     options |= {"folder": None if folder is None else str(folder)}
     if recipe is not None:

@@ -18,11 +18,11 @@ from torch import Tensor
 from trous.backends.cpu.stack.program import Call, Constant, Expression, Program, Read, Sum, Term, shifted
 from trous.errors import TrousError
 from trous.plan.axis import IDENTITY, AxisPlan
+from trous.streaming.calls import Call as Operator
 from trous.streaming.fused.functions import ACTIVATIONS, FUNCTIONS
 from trous.streaming.fused.values import Run, Value, joined, kept, parts, picked
-from trous.streaming.live import Network
+from trous.streaming.network import Network
 from trous.streaming.nodes import Window
-from trous.streaming.rules import Call as Operator
 from trous.streaming.signals import Signal
 from trous.streaming.tracing import LENGTHS, Ref, Sized
 

@@ -15,7 +15,8 @@ from trous.backends.cpu.stack.compiled import Stack
 from trous.backends.cpu.stack.program import channels
 from trous.errors import TrousError
 from trous.streaming.fused.lowering import program
-from trous.streaming.live import Stream, network
+from trous.streaming.live import Stream
+from trous.streaming.network import network
 
 #: Types of samples, and those that weights can be kept in beside them.
 SAMPLES = {torch.float32: "float32", torch.float64: "float64"}
@@ -152,8 +153,10 @@ class FusedStream(Stream):
             raise TrousError("weights", "must be None for samples other than float32", self.weights)
         dim = self.dim % len(shape)
         one = (1, *shape[1:]) if len(shape) > 2 and dim else shape
-        lowered = program(network(self.module, one, dim, dtype, device))
-        self._network, self._form = network(self.module, shape, dim, dtype, device), (shape, dtype, device)
+        single = network(self.module, one, dim, dtype, device)
+        lowered = program(single)
+        self._network = single if one == shape else network(self.module, shape, dim, dtype, device)
+        self._form = shape, dtype, device
         element = SAMPLES[dtype]
         self._take(
             Stack(lowered, element, element if self.weights is None else WEIGHTS[self.weights], target.current())

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from problems import INSTRUCTION_SETS
 from trous import TrousError, stream
 from trous.apps.audio.wavenet.architecture import Architecture
 from trous.apps.audio.wavenet.generation import Generator
 from trous.apps.audio.wavenet.network import WaveNet
+from trous.backends.cpu import target
 from trous.streaming.fused.drawing import Draw, Drawing
 
 SMALL: dict[str, Any] = {"layers": 3, "cycle": 2, "channels": 6, "skip": 8, "components": 2, "strides": (4, 4)}
@@ -96,6 +98,19 @@ def test_temperature(form: dict[str, Any], temperature: float, rng: np.random.Ge
             said = net.core(torch.cat([levels[:, None], conditions[..., : levels.shape[1]]], 1))[..., -1]
         levels = torch.cat([levels, net.output.sample(said, numbers, temperature)[:, None]], 1)
     torch.testing.assert_close(got, levels[:, 5:], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: form["output"])
+def test_on_every_instruction_set_and_within_its_arrays(
+    form: dict[str, Any], instruction_set: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network(form)
+    levels, conditions, uniforms = setting(net, rng, 1, 3, 10)
+    monkeypatch.setenv("TROUS_CHECK", "1")
+    with target.use(instruction_set):
+        got = Generator(net, levels, conditions[..., 1:3]).block(conditions[..., 3:], uniforms)
+    torch.testing.assert_close(got, naive(net, levels, conditions, uniforms), rtol=0, atol=1e-4)
 
 
 def test_networks_that_cannot_go_round() -> None:

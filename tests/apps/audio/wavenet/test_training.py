@@ -100,6 +100,17 @@ def test_only_the_segment_counts_and_all_it_depends_on_is_there(folder: Path) ->
     torch.testing.assert_close(got, whole[:, begin : begin + 48], rtol=1e-4, atol=1e-4)
 
 
+def test_spectrograms_keep_their_digits_in_mixed_precision(folder: Path) -> None:
+    asked = recipe(precision="bf16-mixed")
+    module, seen = Training(asked).eval(), []
+    module.network.conditions[1].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    sound = torch.from_numpy(prepared(asked).learnt[0].samples[: asked.silence + 64 + asked.around * 16]) / 32768
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed), torch.no_grad():
+            module.bits(sound[None])
+    assert torch.equal(*seen)
+
+
 def test_half_the_bytes(folder: Path) -> None:
     asked = recipe(stored="float16")
     network = WaveNet(asked.architecture)
@@ -146,6 +157,7 @@ def test_a_run_is_of_one_recipe(folder: Path) -> None:
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"rate": 0.0}, "rate must be a number above 0"),
+        ({"output": "mixture", "precision": "bf16-mixed"}, "precision must be 32-true for a mixture"),
         ({"stored": "int8"}, "stored must be float32 or float16"),
         ({"channels": 0}, "channels must be at least 1, got 0"),
     ],

@@ -26,7 +26,7 @@ class Slopes(nn.Module):
         self.register_buffer("slopes", torch.tensor(slopes).reshape(-1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.where(x > 0, x, x * self.slopes)
+        return functional.relu(x) - self.slopes * functional.relu(-x)
 
 
 class LeakyHardtanh(nn.Module):

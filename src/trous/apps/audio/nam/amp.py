@@ -14,6 +14,8 @@ from trous.streaming import stream
 
 #: Loudness that plug-ins bring models to, in dB, so that all are as loud.
 LOUDNESS = -18.0
+#: dB beyond which a file is not believed.
+_LOUDEST = 200
 #: The rate of files that say none.
 RATE = 48000
 
@@ -60,8 +62,8 @@ class Amp:
     @property
     def loudness(self) -> float | None:
         """How loud its output is for usual playing, in dB, if the file says."""
-        value = self.metadata.get("loudness")
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        value: Any = self.metadata.get("loudness")
+        return float(value) if type(value) in (int, float) and abs(value) < _LOUDEST else None
 
     @property
     def gain_to_normal(self) -> float:
@@ -69,9 +71,16 @@ class Amp:
         return 1.0 if self.loudness is None else float(10 ** ((LOUDNESS - self.loudness) / 20))
 
     def stream(self, batch: int = 1) -> Live:
-        """The network fed block by block, after the silence that the reference engine begins with."""
+        """The network fed block by block, in compiled code, after the silence that the reference engine begins with.
+
+        Args:
+            batch: signals at once; blocks are float32 `(batch, 1, frames)`.
+
+        Raises:
+            TrousError: a network that cannot be streamed, such as a WaveNet whose condition is recurrent.
+        """
         self.network.eval()
-        live: Live = _Steps(self.network) if isinstance(self.network, LSTM) else stream(self.network)
+        live: Live = _Steps(self.network) if isinstance(self.network, LSTM) else stream(self.network, fused=True)
         silence = torch.zeros(batch, self.network.in_channels, self.network.warm_up)
         live.push(silence)
         return live

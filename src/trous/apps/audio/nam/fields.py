@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +11,8 @@ from trous.errors import TrousError
 
 #: Channels, kernels, layers: far above what any model has, and low enough to multiply.
 LARGEST = 1 << 16
+_LONG = 10**15
+_MOST = sys.float_info.max
 
 
 class Fields:
@@ -105,7 +107,7 @@ def integer(value: Any, place: str, largest: int = LARGEST) -> int:
 
 def number(value: Any, place: str) -> float:
     """A finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST <= value <= _MOST:
         raise TrousError(place, "must be a finite number", shown(value))
     return float(value)
 
@@ -127,7 +129,8 @@ def equal(value: int, expected: int, place: str, what: str) -> int:
 
 def shown(value: Any) -> Any:
     """A value as it is said in a message: in full if short."""
-    return value if isinstance(value, int | float | bool | None) else _Cut(value)
+    short = isinstance(value, float | bool | None) or (isinstance(value, int) and abs(value) <= _LONG)
+    return value if short else _Cut(value)
 
 
 class _Cut:

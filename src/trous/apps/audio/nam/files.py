@@ -27,6 +27,8 @@ from trous.files import replace_file
 ARCHITECTURES = "WaveNet", "LSTM", "ConvNet", "Linear", "SlimmableContainer"
 #: Bytes of the largest file that is read: 100 times a usual one.
 LARGEST_FILE = 64 << 20
+#: Networks within networks.
+_DEEPEST = 3
 #: The version of files that only have what all readers know, and of those that have more.
 _FIRST, _LATER = "0.5.4", "0.7.0"
 
@@ -51,7 +53,8 @@ def load(path: str | Path, *, size: float = 1.0) -> Amp:
 def save(amp: Amp, path: str | Path) -> None:
     """Write a `.nam` file in one step; of a container, the network that was chosen.
 
-    Raises TrousError for weights that are not finite, and where the file cannot be written.
+    Raises:
+        TrousError: weights that are not finite, metadata that JSON cannot hold, a folder that cannot be written to.
     """
     weights = amp.network.weights()
     if not bool(torch.isfinite(weights).all()):
@@ -60,12 +63,14 @@ def save(amp: Amp, path: str | Path) -> None:
         "version": amp.version,
         "metadata": amp.metadata,
         "architecture": amp.network.architecture,
-        "config": amp.network.written(),
+        "config": amp.network.written(amp.rate),
         "weights": weights.tolist(),
         "sample_rate": amp.rate,
     }
     try:
-        replace_file(Path(path), json.dumps(document))
+        replace_file(Path(path), json.dumps(document, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TrousError("metadata", "must be text, finite numbers, lists and objects of these", str(error)) from None
     except OSError as error:
         raise TrousError("model", f"must be where a file can be written ({error.strerror})", str(path)) from None
 
@@ -107,9 +112,9 @@ def _not_finite(name: str) -> float:
 
 def _amp(document: dict[str, Any], size: float) -> Amp:
     said = Fields(document, "")
+    metadata = document.get("metadata") or {}
+    Fields(metadata, "metadata")
     if said.text("architecture") != "SlimmableContainer":
-        metadata = document.get("metadata") or {}
-        Fields(metadata, "metadata")
         return Amp(_network(document), _rate(said), metadata, str(document.get("version") or _FIRST))
     choices = Fields(said.value("config"), "config").items("submodels")
     parts = [Fields(choice, f"config.submodels[{i}]") for i, choice in enumerate(choices)]
@@ -124,7 +129,7 @@ def _amp(document: dict[str, Any], size: float) -> Amp:
         amp = _amp(inner, size)
     except TrousError as error:
         raise TrousError(f"config.submodels[{index}].model.{error.argument}", error.rule, error.value) from None
-    amp.metadata, amp.choices = {**(document.get("metadata") or {}), **amp.metadata}, bounds
+    amp.metadata, amp.choices = {**metadata, **amp.metadata}, bounds
     return amp
 
 
@@ -133,15 +138,16 @@ def _rate(said: Fields) -> int:
     return integer(int(rate) if isinstance(rate, float) and rate.is_integer() else rate, "sample_rate", 1 << 24)
 
 
-def _network(document: dict[str, Any]) -> Network:
+def _network(document: dict[str, Any], depth: int = 0) -> Network:
     """The network of a file, or of a file within a file, with its weights."""
     said = Fields(document, "")
     name, config, rate = said.text("architecture"), said.value("config"), _rate(said)
-    makers = {"WaveNet": lambda: WaveNet(config, _inner), "ConvNet": lambda: ConvNet(config)}
+    makers = {"WaveNet": lambda: WaveNet(config, condition), "ConvNet": lambda: ConvNet(config)}
     makers |= {"Linear": lambda: Linear(config), "LSTM": lambda: LSTM(config, rate)}
     if name not in makers:
         raise TrousError("architecture", f"must be one of {', '.join(ARCHITECTURES)}", shown(name))
-    Fields(config, "config")
+    inner = Fields(config, "config").value("condition_dsp")
+    condition: Network | None = None if inner is None else _inner(inner, depth + 1)
     weights = _weights(said)
     with torch.device("meta"):  # sizes without memory: what is broken may ask for any amount
         makers[name]().check_count(weights)
@@ -150,18 +156,23 @@ def _network(document: dict[str, Any]) -> Network:
     return network.eval()
 
 
-def _inner(document: Any, place: str) -> Network:
+def _inner(document: Any, depth: int) -> Network:
+    """The network of a file within a file."""
+    place = "config.condition_dsp"
+    if depth > _DEEPEST:
+        raise TrousError(place, f"must be a network within {_DEEPEST} others at most", depth)
     try:
-        Fields(document, "")
-        return _network(document)
+        if Fields(document, "").text("architecture") == "SlimmableContainer":
+            raise TrousError("architecture", "must not be a container within a network", "SlimmableContainer")
+        return _network(document, depth)
     except TrousError as error:
         raise TrousError(f"{place}.{error.argument}".rstrip("."), error.rule, error.value) from None
 
 
 def _weights(said: Fields) -> Tensor:
     values = said.items("weights")
-    for i, value in enumerate(values):
-        number(value, f"weights[{i}]")
+    if any(type(value) is not float for value in values):  # true, text, whole numbers
+        values = [number(value, f"weights[{i}]") for i, value in enumerate(values)]
     with np.errstate(over="ignore"):
         weights = np.array(values, np.float32)
     if not np.isfinite(weights).all():

@@ -28,6 +28,8 @@ FILMS = (
     "layer1x1_post_film",
     "head1x1_post_film",
 )
+#: In one array; models have 10 to 23.
+_MOST_LAYERS = 1000
 GATINGS = "none", "gated", "blended"
 
 
@@ -72,7 +74,8 @@ def array_shape(said: Any, place: str) -> ArrayShape:
     """Read and check one entry of `layers`."""
     fields = Fields(said, place)
     dilations = fields.integers("dilations")
-    count = len(dilations)
+    if (count := len(dilations)) > _MOST_LAYERS:
+        raise TrousError(fields.named("dilations"), f"must be fewer than {_MOST_LAYERS + 1}", count)
     if fields.has("kernel_sizes") and fields.has("kernel_size"):
         raise TrousError(fields.named("kernel_size"), "must not stand beside kernel_sizes", fields.value("kernel_size"))
     kernels = fields.integers("kernel_sizes") if fields.has("kernel_sizes") else [fields.integer("kernel_size")] * count

@@ -98,6 +98,6 @@ class Network(nn.Module):
         if len(weights) != self.count:
             raise TrousError("weights", f"must be {self.count} numbers, as the config says", f"{len(weights)} numbers")
 
-    def written(self) -> dict[str, Any]:
-        """`config` as it is written, for the weights that the network has now."""
+    def written(self, rate: int) -> dict[str, Any]:
+        """`config` as it is written in a file of this rate, for the weights that the network has now."""
         return self.config

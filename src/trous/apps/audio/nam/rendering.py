@@ -13,7 +13,7 @@ from trous.apps.audio import sound
 from trous.apps.audio.nam.amp import Amp
 from trous.errors import TrousError
 
-#: Frames that pass through the model at a time: so many that calls cost nothing, and the numbers stay in the cache.
+#: Frames that are read and pass through the model at a time.
 BLOCK = 8192
 #: Told how many frames of the input are done, and how many there are.
 Progress = Callable[[int, int], object]

@@ -5,7 +5,6 @@ The head of an array begins where that of the array before it ended. So the last
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from trous.apps.audio.nam.fields import Fields, equal
 from trous.apps.audio.nam.layers import ArrayShape, LayerArray, array_shape
 from trous.apps.audio.nam.network import CausalConv, Network
 from trous.errors import TrousError
+from trous.plan.stack import field
 
 #: Samples that an output may depend on: minutes of sound, and 100 times what any model has.
 _FARTHEST = 1 << 23
@@ -26,7 +26,7 @@ class WaveNet(Network):
 
     Args:
         config: `layers`, `head`, `head_scale`, and in newer files `in_channels` and `condition_dsp`.
-        inner: makes the network of `condition_dsp`, which is a file within the file.
+        condition: the network of `condition_dsp`, which is a file within the file.
 
     Raises:
         TrousError: a configuration that is broken, or that says something which is not understood.
@@ -35,16 +35,14 @@ class WaveNet(Network):
     architecture = "WaveNet"
     head_scale: Tensor
 
-    def __init__(self, config: dict[str, Any], inner: Callable[[Any, str], Network] | None = None) -> None:
+    def __init__(self, config: dict[str, Any], condition: Network | None = None) -> None:
         super().__init__()
         self.config = config
         fields = Fields(config, "config")
         self.in_channels = fields.integer("in_channels", 1)
-        self.condition = None
-        if fields.has("condition_dsp"):
-            if inner is None:
-                raise TrousError("config.condition_dsp", "must be read by trous.apps.audio.nam.load", "a network")
-            self.condition = inner(fields.value("condition_dsp"), "config.condition_dsp")
+        self.condition = condition
+        if (fields.value("condition_dsp") is None) != (condition is None):
+            raise TrousError("config.condition_dsp", "must come with its network", condition)
         said = fields.items("layers")
         shapes = [array_shape(each, f"config.layers[{i}]") for i, each in enumerate(said)]
         self._check(shapes)
@@ -71,8 +69,8 @@ class WaveNet(Network):
                 before = shapes[i - 1].head_outputs
                 equal(before, shape.head_inputs, f"config.layers[{i - 1}].head_size", "what the next head takes")
             inputs = shape.channels
-            reach = sum(k * d for k, d in zip(shape.kernels, shape.dilations, strict=True))
-            if max(reach, shape.head_kernel * shape.head_dilation) > _FARTHEST:
+            convs = [*zip(shape.kernels, shape.dilations, strict=True), (shape.head_kernel, shape.head_dilation)]
+            if (reach := sum(field(kernel, [dilation]) for kernel, dilation in convs)) > _FARTHEST:
                 raise TrousError(f"{place}.dilations", f"must reach less than {_FARTHEST} samples back", reach)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,11 +85,13 @@ class WaveNet(Network):
         """The network of the condition has weights of its own, within `config`."""
         return [*self.arrays.parameters(), *self.head.parameters(), self.head_scale]
 
-    def written(self) -> dict[str, Any]:
+    def written(self, rate: int) -> dict[str, Any]:
+        """The file within the file says its rate too: the reference engine wants both alike."""
         if self.condition is None:
             return self.config
         said = self.config["condition_dsp"]
-        inner = {**said, "config": self.condition.written(), "weights": self.condition.weights().tolist()}
+        inner = {**said, "config": self.condition.written(rate), "weights": self.condition.weights().tolist()}
+        inner["sample_rate"] = rate
         return {**self.config, "condition_dsp": inner}
 
 

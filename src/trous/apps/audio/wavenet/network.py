@@ -104,7 +104,7 @@ class WaveNet(nn.Module):
         self.output: Output = output(architecture)
         self.core = Core(architecture, self.output.channels)
         #: Sound `(batch, 1, n)`, `n` a multiple of the hop, to conditions `(batch, conditions, n)`.
-        self.conditions: nn.Module | None = None
+        self.conditions: nn.Sequential | None = None
         if architecture.mels:
             spectrogram = Mel(architecture.mels, architecture.hop, architecture.sample_rate)
             self.conditions = nn.Sequential(spectrogram, Conditioning(architecture))

@@ -49,6 +49,8 @@ class Recipe(Architecture):
         integer("seed", self.seed, 0, 2**32 - 1)
         if not 0 < self.rate < float("inf"):
             raise TrousError("rate", "must be a number above 0", self.rate)
+        if self.output == "mixture" and "16" in self.precision:
+            raise TrousError("precision", "must be 32-true for a mixture, whose levels have 16 bits", self.precision)
         if self.stored not in ("float32", "float16"):
             raise TrousError("stored", "must be float32 or float16", self.stored)
 

@@ -46,7 +46,10 @@ class Training(lightning.LightningModule):
         levels = network.output.encode(sound)
         conditions = None
         if network.conditions is not None:
-            conditions = network.conditions(sound[:, None])[..., first - field + 1 : last]
+            spectrogram, layers = network.conditions
+            with torch.autocast(sound.device.type, enabled=False):  # quiet beside loud needs all digits
+                columns = spectrogram(sound[:, None])
+            conditions = layers(columns)[..., first - field + 1 : last]
         outputs = network(levels[:, first - field : last - 1], conditions)[..., field - 1 :]
         return network.output.bits(outputs.float(), levels[:, first:last])
 
