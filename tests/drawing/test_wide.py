@@ -25,7 +25,9 @@ def test_every_row_says_how_many_samples_are_read() -> None:
     texts = [shape.text for shape in drawing.background if isinstance(shape, Text)]
     assert [text for text in texts if text.endswith(" read")] == [f"{n} read" for n in reversed(counts)]
     field = 1 + 2 * sum(dilations)
-    assert drawing.frames[0].caption == f"the last output reads {len(sums)} of the {field} inputs in its receptive field"
+    assert (
+        drawing.frames[0].caption == f"the last output reads {len(sums)} of the {field} inputs in its receptive field"
+    )
 
 
 def test_strokes_stand_where_something_is_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from trous.streaming import stream
 BLOCKS = (1, 16, 32, 64, 128, 256, 512, 1024)
 #: Wall time for all measurements, if nobody says how much sound.
 WALL = 2.0
+#: How often engines and sizes take turns, so that what the machine does meanwhile falls on all of them alike.
+TURNS = 5
 #: Blocks of a size: fewer have no meaningful worst, more take too much memory.
 LEAST, MOST = 20, 1 << 20
 
@@ -95,7 +98,7 @@ def measure(
         raise TrousError("seconds", "must be above 0, and 3,600 at most", seconds)
     plain, known = facts(subject)
     refused: str | None = None
-    engines: dict[str, Callable[[int, int], np.ndarray]]
+    engines: dict[str, Callable[..., np.ndarray]]
     try:
         fused = stream(subject.network, fused=True)
         fused.push(subject.empty)
@@ -104,14 +107,19 @@ def measure(
         refused = error.rule.removeprefix("cannot be streamed: ").partition(", and the fused engine")[0]
         engines = {PLAIN: partial(push_times, plain)}
     wanted = [(engine, block) for engine in engines for block in dict.fromkeys(blocks)]
-    timings = []
-    for engine, block in track(wanted, lambda each: f"{each[0]}, blocks of {each[1]}"):
-        count = _count(engines[engine], block, subject.rate, seconds, len(wanted))
-        timings.append(_timing(engine, block, subject.rate, engines[engine](block, count)))
+    counts = dict[tuple[str, int], int]()
+    found = defaultdict[tuple[str, int], list[np.ndarray]](list)
+    turns = [(turn, each) for turn in range(TURNS) for each in wanted]
+    for turn, each in track(turns, lambda item: f"{item[1][0]}, blocks of {item[1][1]}"):
+        times, block = engines[each[0]], each[1]
+        if each not in counts:
+            counts[each] = -(-_count(times, block, subject.rate, seconds, len(wanted)) // TURNS)
+        found[each].append(times(block, counts[each], turn))
+    timings = [_timing(*each, subject.rate, np.concatenate(found[each])) for each in wanted]
     return Latency(subject.name, subject.rate, known, refused, tuple(timings))
 
 
-def _count(times: Callable[[int, int], np.ndarray], block: int, rate: int, seconds: float | None, parts: int) -> int:
+def _count(times: Callable[..., np.ndarray], block: int, rate: int, seconds: float | None, parts: int) -> int:
     """How many blocks to time."""
     if seconds is not None:
         wanted = seconds * rate / block
