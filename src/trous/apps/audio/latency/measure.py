@@ -21,8 +21,8 @@ BLOCKS = (1, 16, 32, 64, 128, 256, 512, 1024)
 WALL = 2.0
 #: How often engines and sizes take turns, so that what the machine does meanwhile falls on all of them alike.
 TURNS = 5
-#: Blocks of a size: fewer have no meaningful worst, more take too much memory.
-LEAST, MOST = 20, 1 << 20
+#: Blocks of a size, at least: fewer have no meaningful worst. Samples, at most, where nobody says how many: memory.
+LEAST, MOST = 20, 1 << 22
 
 NATIVE, PUSH, PLAIN = "fused, native", "fused, push", "not fused, push"
 
@@ -94,8 +94,8 @@ def measure(
     for block in blocks:
         if not 1 <= block <= 1 << 16:
             raise TrousError("block", "must be from 1 to 65,536 samples", block)
-    if seconds is not None and not 0 < seconds <= 3600:
-        raise TrousError("seconds", "must be above 0, and 3,600 at most", seconds)
+    if seconds is not None and not 0 < seconds <= 300:
+        raise TrousError("seconds", "must be above 0, and 300 at most", seconds)
     plain, known = facts(subject)
     refused: str | None = None
     engines: dict[str, Callable[..., np.ndarray]]
@@ -124,8 +124,8 @@ def _count(times: Callable[..., np.ndarray], block: int, rate: int, seconds: flo
     if seconds is not None:
         wanted = seconds * rate / block
     else:
-        wanted = WALL / parts / float(np.median(times(block, 3)))
-    return int(min(max(wanted, LEAST), MOST))
+        wanted = min(WALL / parts / float(np.median(times(block, 3))), MOST / block)
+    return int(max(wanted, LEAST))
 
 
 def _timing(engine: str, block: int, rate: int, times: np.ndarray) -> Timing:
