@@ -173,7 +173,7 @@ def test_the_picture_has_every_engine() -> None:
         (["some_sounds:absent"], "model must name what the module has"),
         (["some_sounds:whole"], "module cannot be streamed"),
         (["some_sounds:centred", "--block", "0"], "block must be from 1 to 65,536 samples, got 0"),
-        (["some_sounds:centred", "--seconds", "0"], "seconds must be above 0, and 3,600 at most, got 0.0"),
+        (["some_sounds:centred", "--seconds", "0"], "seconds must be above 0, and 300 at most, got 0.0"),
         (["some_sounds:centred", "-o", "plot.pdf"], "output must end in .svg or .png, got 'plot.pdf'"),
         (["some_sounds:centred", *QUICK, "-o", "absent/plot.png"], "output must be in a folder that is there"),
         (["some_sounds.py", "--channels", "2"], "channels must be left out for a file, which says them, got 2"),

@@ -15,6 +15,7 @@ from typing import Any
 from trous.drawing.examples import boxes, dilated, encoder_decoder
 from trous.drawing.scene import SUFFIXES, Drawing
 from trous.drawing.views import draw
+from trous.drawing.wide import draw_wide
 from trous.errors import TrousError
 from trous.interpolation import interpolation_kernel, interpolation_spec
 from trous.spec import Conv, ConvTranspose
@@ -34,6 +35,12 @@ def _entry(name: str, spec: Any, size: int | Sequence[int], **options: Any) -> E
 
 def _model(name: str, make: Callable[[], Any], size: int | Sequence[int], **options: Any) -> Entry:
     return Entry(name, lambda: draw(make(), size, **options))
+
+
+def _wide(name: str, title: str, kernel: int, cycles: int, rate: int) -> Entry:
+    """Causal layers with the dilations 1 to 512, several times."""
+    specs = [Conv(kernel, dilation=2**n, padding="causal") for n in range(10)] * cycles
+    return Entry(name, lambda: draw_wide(title, specs, rate))
 
 
 _AUDIO = [Conv(2, dilation=2**n, padding="causal") for n in range(4)]
@@ -84,6 +91,8 @@ GALLERY: tuple[Entry, ...] = (
     _entry("fields_stacked", [Conv(3)] * 3, (9, 9)),
     _entry("fields_dilated", [Conv(3, dilation=d) for d in (1, 2, 4)], (17, 17)),
     _entry("audio_tree", _AUDIO, 16),
+    _wide("audio_tree_nam", "Standard amplifier: 20 layers, kernel 3", 3, 2, 48000),
+    _wide("audio_tree_wavenet", "WaveNet: 20 layers, kernel 2", 2, 2, 22050),
     _entry("growing_fields", [Conv(3, dilation=d, padding=d) for d in (1, 2, 4, 8)], 33, view="fields"),
     _entry("growing_fields_gridding", [Conv(3, dilation=d, padding=d) for d in (2, 4, 8)], 33, view="fields"),
     _model("effective_field", lambda: boxes(8), (1, 1, 25, 25)),

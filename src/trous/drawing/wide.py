@@ -23,7 +23,7 @@ _WIDE = 860  #: pixels of the field
 _ROW = 30  #: pixels from a row to the next
 _HIGH = 8
 _BIN = 2  #: pixels of a stroke: what is read within is one
-_LINES = 90  #: nodes of a row whose lines are drawn, at most
+_LINES = 60  #: nodes of a row whose lines are drawn, at most
 
 
 def draw_wide(title: str, specs: Sequence[Spec], rate: int | None = None) -> Drawing:

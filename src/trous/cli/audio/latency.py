@@ -122,7 +122,7 @@ def _show(found: Latency) -> None:
 
 
 def _samples(found: Latency, samples: int) -> str:
-    return f"{samples:,} samples, {found.milliseconds(samples):.3g} ms"
+    return f"{samples:,} {'sample' if samples == 1 else 'samples'}, {found.milliseconds(samples):.3g} ms"
 
 
 def _row(timing: Timing) -> dict[str, str]:
