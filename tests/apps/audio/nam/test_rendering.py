@@ -37,7 +37,7 @@ def expected(amp: nam.Amp, samples: np.ndarray) -> np.ndarray:
     return amp(torch.from_numpy(samples)[:, None])[:, 0].numpy()
 
 
-@pytest.mark.parametrize(("channels", "block"), [(1, 8192), (2, 1000), (3, 77)])
+@pytest.mark.parametrize(("channels", "block"), [(1, 8192), (3, 77)])
 def test_at_the_model_s_rate(tmp_path: Path, amp: nam.Amp, channels: int, block: int) -> None:
     samples = guitar(tmp_path / "in.wav", 5003, 48000, channels)
     seen: list[tuple[int, int]] = []
@@ -70,7 +70,7 @@ def test_at_another_rate_without_delay(tmp_path: Path, amp: nam.Amp, rate: int) 
     assert np.abs(out - wanted)[:, inside].max() < 1e-3 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize(("frames", "rate"), [(1, 192000), (1, 11025), (2, 44100), (4411, 44100), (4413, 44100)])
+@pytest.mark.parametrize(("frames", "rate"), [(1, 192000), (2, 44100), (4411, 44100)])
 def test_as_many_frames_come_out(tmp_path: Path, amp: nam.Amp, frames: int, rate: int) -> None:
     guitar(tmp_path / "in.wav", frames, rate)
     render(amp, tmp_path / "in.wav", tmp_path / "out.wav", block=500)

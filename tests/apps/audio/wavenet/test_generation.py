@@ -85,11 +85,10 @@ def test_bits_of_what_was_generated_are_those_it_was_drawn_by(form: dict[str, An
     torch.testing.assert_close(net.output.bits(said, made), wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.3, 2.5])
-@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: form["output"])
-def test_temperature(form: dict[str, Any], temperature: float, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(("number", "temperature"), [(0, 0.0), (0, 0.3), (1, 0.0), (1, 2.5)])
+def test_temperature(number: int, temperature: float, rng: np.random.Generator) -> None:
     """Compiled code draws as the definition of the output does, the same class every time."""
-    net = network(form).double()
+    net = network(FORMS[number]).double()
     levels, conditions, uniforms = setting(net, rng, 2, 5, 40)
     levels, conditions = levels.double(), conditions.double()
     got = Generator(net, levels, conditions[..., 1:5], temperature).block(conditions[..., 5:], uniforms)
@@ -100,8 +99,14 @@ def test_temperature(form: dict[str, Any], temperature: float, rng: np.random.Ge
     torch.testing.assert_close(got, levels[:, 5:], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
-@pytest.mark.parametrize("form", FORMS[:2], ids=lambda form: form["output"])
+@pytest.mark.parametrize(
+    ("instruction_set", "form"),
+    [
+        pytest.param(name, form, marks=[pytest.mark.slow] * (number != turn), id=f"{name}-{form['output']}")
+        for number, name in enumerate(INSTRUCTION_SETS)
+        for turn, form in enumerate(FORMS[:2])
+    ],
+)
 def test_on_every_instruction_set_and_within_its_arrays(
     form: dict[str, Any], instruction_set: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
