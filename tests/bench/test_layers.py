@@ -109,6 +109,7 @@ def test_a_contender_that_is_out_says_why(kind: type[Peer], limit: float, reason
     assert set(active_children()) == set(before)
 
 
+@pytest.mark.slow
 def test_trous_must_not_be_out(monkeypatch: pytest.MonkeyPatch) -> None:
     before, slip = active_children(), replace(like_ours(Slip, "trous"), key=OURS.key)
     monkeypatch.setattr("trous.bench.layers.OURS", slip)

@@ -94,6 +94,7 @@ def test_every_length_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
         assert min(seen) > 0
 
 
+@pytest.mark.slow
 def test_networks_are_timed_in_all_their_formats(tmp_path: Path) -> None:
     results = models.measure(["fsrcnn"], [models.PYTORCH], threads=1, seconds=0.1, limit=120)
     (result,) = results
