@@ -32,12 +32,13 @@ class Skips(nn.Module):
         self.aside = nn.ModuleList(nn.Conv1d(channels, out, 1) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
-        total = torch.zeros(())
+        total = None
         for dilated, inside, aside in zip(self.dilated, self.inside, self.aside, strict=True):
             a, b = dilated(F.pad(x, (dilated.dilation[0], 0))).chunk(2, 1)
             z = torch.tanh(a) * torch.sigmoid(b)
-            total = total + aside(z)
+            total = aside(z) if total is None else total + aside(z)
             x = x + inside(z)
+        assert total is not None
         return total
 
 

@@ -87,9 +87,8 @@ class Architecture:
     @property
     def conditioning(self) -> list[Spec]:
         """What makes a condition for every sample of sound: the spectrogram's windows, then the layers behind."""
-        side = (HOPS - 1) * self.hop // 2
         layers = [enlarging(stride) for stride in self.strides]
-        return [Conv(HOPS * self.hop, self.hop, side), Conv(3, padding="same"), *layers]
+        return [framing(self.hop), Conv(3, padding="same"), *layers]
 
     @property
     def silence(self) -> int:
@@ -104,6 +103,11 @@ class Architecture:
     def to_dict(self) -> dict[str, Any]:
         """The numbers as JSON has them."""
         return asdict(self) | {"strides": list(self.strides)}
+
+
+def framing(hop: int) -> Conv:
+    """The windows of a spectrogram: `HOPS` hops long, evenly around the samples of their column."""
+    return Conv(HOPS * hop, hop, centred_padding(HOPS * hop, hop) or 0)
 
 
 def enlarging(stride: int) -> ConvTranspose:

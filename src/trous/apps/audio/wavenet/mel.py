@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trous.apps.audio.wavenet.architecture import HOPS
+from trous.apps.audio.wavenet.architecture import HOPS, framing
 from trous.errors import TrousError
 
 #: Of a sine of full amplitude a channel's value is 1 at most; below this all is silence.
@@ -52,7 +52,7 @@ class Mel(nn.Module):
 
     def __init__(self, mels: int, hop: int, sample_rate: int):
         super().__init__()
-        self.hop, size = hop, HOPS * hop
+        self.hop, self.frames, size = hop, framing(hop), HOPS * hop
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
         angles = 2 * np.pi * np.outer(np.arange(size // 2 + 1), np.arange(size)) / size
         waves = np.concatenate([np.cos(angles), np.sin(angles)])[:, None] * (2 * window / window.sum())
@@ -60,7 +60,7 @@ class Mel(nn.Module):
             self.register_buffer(name, torch.from_numpy(values.astype(np.float32)), persistent=False)
 
     def forward(self, sound: Tensor) -> Tensor:
-        around = (HOPS - 1) * self.hop // 2
-        real, imaginary = nn.functional.conv1d(sound, self.waves, stride=self.hop, padding=around).chunk(2, 1)
+        spectrum = nn.functional.conv1d(sound, self.waves, stride=self.frames.stride, padding=self.frames.padding)
+        real, imaginary = spectrum.chunk(2, 1)
         averages = nn.functional.conv1d(torch.sqrt(real * real + imaginary * imaginary), self.filters)
         return 1 + 0.4 * torch.log10(averages.clamp(min=FLOOR))
