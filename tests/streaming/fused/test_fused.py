@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from problems import INSTRUCTION_SETS
-from streaming.fused.stacks import Skips, stack
+from streaming.fused.stacks import Apply, Skips, stack
 from streaming.networks import Residual
 from trous import TrousError, stream
 from trous.backends.cpu import target
@@ -120,6 +120,16 @@ def test_samples_along_another_dimension() -> None:
     torch.testing.assert_close(torch.cat([live.push(x), live.flush()], -1), whole(unbatched, x))
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_channels_that_a_reshape_merges_with_the_samples(batch: int) -> None:
+    module = nn.Sequential(
+        nn.Conv1d(2, 3, 2),
+        Apply(lambda x: torch.tanh(x.transpose(1, 2).flatten(1)).unflatten(1, (-1, 3)).transpose(1, 2)),
+    )
+    x = torch.randn(batch, 2, 50)
+    torch.testing.assert_close(in_blocks(stream(module, fused=True), x, Random(0)), whole(module, x))
+
+
 def test_parts_of_a_longer_signal() -> None:
     """Blocks that are no memory of their own, and what is asked to be differentiated."""
     module, x = nn.Conv1d(4, 2, 3), torch.randn(1, 300, 4, requires_grad=True)
@@ -199,6 +209,24 @@ def test_not_a_number_goes_as_far_as_its_reach() -> None:
 def test_what_has_no_code_says_why(module: nn.Module, why: str) -> None:
     with pytest.raises(TrousError, match=why):
         stream(module, fused=True).push(torch.zeros(1, 1, 64))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.flip(0),
+        lambda x: torch.roll(x, 1, 0),
+        lambda x: torch.cat([x, 2 * x], 0),
+        lambda x: x - x[:1],
+        lambda x: x[:1],
+        lambda x: x.transpose(0, 1),
+        lambda x: x * torch.ones(3, 1, 1),
+    ],
+)
+def test_signals_of_a_batch_that_meet(function: Callable[[Tensor], Tensor]) -> None:
+    live = stream(nn.Sequential(nn.Conv1d(2, 2, 1), Apply(function)), fused=True)
+    with pytest.raises(TrousError, match="brings signals of the batch together"):
+        live.push(torch.zeros(3, 2, 8))
 
 
 def test_what_is_refused() -> None:

@@ -33,6 +33,7 @@ MOVES = _KEEP | {
     *("_reshape_copy", "split", "split_with_sizes", "chunk", "unbind", "select", "slice", "cat", "stack", "repeat"),
     *("flip", "roll", "index_select", "native_channel_shuffle", "constant_pad_nd"),
 }
+_MEET = "brings signals of the batch together, and the fused engine runs each by itself"
 _WITHOUT = "and the fused engine has no code for that; streams without fused=True do it"
 
 
@@ -53,9 +54,45 @@ def program(network: Network) -> Program:
     return lowering.finished()
 
 
+def check_apart(single: Network, several: Network, batch: int) -> None:
+    """Raises TrousError where signals of a batch meet, so that the program of one is not that of each.
+
+    Args:
+        single: the network for a batch of one.
+        several: the same for `batch` of them.
+    """
+    for step in single.steps:
+        signal = single.signals[step.name]
+        if signal.place.dim and signal.shape[0] > 1:
+            raise Operator(step, dict(single.signals), {}).refuse(_MEET)
+    for step, node in zip(several.steps, several.nodes, strict=True):
+        operator = Operator(step, dict(several.signals), {})
+        if operator.name in MOVES - _KEEP and not isinstance(node, Window):
+            own = torch.arange(batch)
+            shapes = {ref: _others(several.signals[ref.name]) for ref in step.refs}
+            rows = {ref: own.repeat_interleave(prod(shape) // batch).reshape(shape) for ref, shape in shapes.items()}
+            moved = _moved(operator, rows)
+            if moved.shape[0] != batch or (moved.reshape(batch, -1) != own[:, None]).any():
+                raise operator.refuse(_MEET)
+
+
+def _moved(operator: Operator, numbers: dict[Ref, Tensor]) -> Tensor:
+    """What an operator makes of tensors of one sample."""
+    lengths = operator.first.lengths
+
+    def changed(leaf: Any) -> Any:
+        if isinstance(leaf, Ref):
+            return numbers[leaf]
+        return int(Fraction(leaf.first, lengths[0])) if isinstance(leaf, Sized) else leaf
+
+    moved: Tensor = operator.step.call(*operator.step.map(changed))
+    return moved
+
+
 def _others(signal: Signal) -> tuple[int, ...]:
-    """The shape of one sample, 1 in place of the signal's dimension."""
-    return tuple(1 if dim == signal.place.dim else size for dim, size in enumerate(signal.shape))
+    """The shape of one sample: in the signal's dimension what a reshape has merged with it, mostly 1."""
+    place = signal.place
+    return tuple(place.outer * place.inner if dim == place.dim else size for dim, size in enumerate(signal.shape))
 
 
 def _channels(signal: Signal) -> int:
@@ -190,17 +227,7 @@ class _Lowering:
             shape, channels = _others(signal), _channels(signal)
             numbers[ref] = torch.arange(begin, begin + channels).reshape(shape)
             begin += channels
-        lengths = self.network.signals[refs[0].name].lengths
-
-        def changed(leaf: Any) -> Any:
-            if isinstance(leaf, Ref):
-                return numbers[leaf]
-            return int(Fraction(leaf.first, lengths[0])) if isinstance(leaf, Sized) else leaf
-
-        if operator.name in _KEEP:
-            order = numbers[refs[0]]
-        else:
-            order = operator.step.call(*operator.step.map(changed))
+        order = numbers[refs[0]] if operator.name in _KEEP else _moved(operator, numbers)
         return picked([self.values[ref.name] for ref in refs], order.flatten().tolist(), growth)
 
     def _product(self, operator: Operator, growth: int) -> Value:

@@ -14,7 +14,7 @@ from trous.backends.cpu.engine import code_address
 from trous.backends.cpu.stack.compiled import Stack
 from trous.backends.cpu.stack.program import channels
 from trous.errors import TrousError
-from trous.streaming.fused.lowering import program
+from trous.streaming.fused.lowering import check_apart, program
 from trous.streaming.live import Stream
 from trous.streaming.network import network
 
@@ -165,7 +165,10 @@ class FusedStream(Stream):
         one = (1, *shape[1:]) if len(shape) > 2 and dim else shape
         single = network(self.module, one, dim, dtype, device)
         lowered = program(single)
-        self._network = single if one == shape else network(self.module, shape, dim, dtype, device)
+        several = single if one == shape else network(self.module, shape, dim, dtype, device)
+        if several is not single:
+            check_apart(single, several, shape[0])
+        self._network = several
         self._form = shape, dtype, device
         element = SAMPLES[dtype]
         self._take(
