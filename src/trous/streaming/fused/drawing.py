@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from trous.backends.cpu.stack.drawing import Draw
 from trous.backends.cpu.stack.memory import PLACE
+from trous.backends.cpu.stack.program import channels
 from trous.errors import TrousError
 from trous.streaming.fused.stream import FusedStream
 
@@ -36,7 +37,7 @@ class Drawing:
         stack = self.live.compiled
         parts = stack.program.output
         if len(parts) > 1 or parts[0].channels != draw.outputs or self.live.delay:
-            have = f"{sum(part.channels for part in parts)} outputs, {self.live.delay} samples late"
+            have = f"{channels(parts)} outputs, {self.live.delay} samples late"
             raise TrousError("module", f"must give {draw.outputs} outputs of one layer, and none late", have)
         self.function = stack.drawing(draw)
         for memory, level in zip(self.live.memories, levels[:, -1], strict=True):

@@ -17,7 +17,7 @@ from trous.backends.cpu.stack.drawing import Draw, DrawCode
 from trous.backends.cpu.stack.driver import TABLE, Entry, StackCode
 from trous.backends.cpu.stack.form import CHUNK, Form, Tile, bundles, form, grouped, strides
 from trous.backends.cpu.stack.memory import HEADER, NEVER, PLACE
-from trous.backends.cpu.stack.program import Constant, Program, Read, Step, flat
+from trous.backends.cpu.stack.program import Constant, Program, Read, Step, channels, flat
 from trous.backends.cpu.target import Target
 from trous.backends.cpu.values import BYTES, LINE
 
@@ -153,9 +153,9 @@ class Stack:
             ring, late = self.rings[part.track], program.delay - program.tracks[part.track].latency
             for channel in range(part.start, part.start + part.channels):
                 outputs += [ring.start + channel, ring.mask, strides[part.track], late]
-        entry, channels = self.rings[0], sum(part.channels for part in program.output)
+        entry = self.rings[0]
         first = len(TABLE) + len(outputs)
-        head = [len(records), first, entry.start, entry.mask, program.tracks[0].channels, channels]
+        head = [len(records), first, entry.start, entry.mask, program.tracks[0].channels, channels(program.output)]
         return np.array([*head, program.growth, program.delay, program.begin, *outputs, *_joined(records)], np.int64)
 
 
