@@ -247,7 +247,9 @@ class Function:
     """One function under construction: `void name(ptr, ptr, ..., i64, i64, ...)`, whose pointers share no memory, or of
     another `kind`."""
 
-    def __init__(self, module: ll.Module, name: str, pointers: int, integers: int, kind: ll.FunctionType | None = None):
+    def __init__(
+        self, module: ll.Module, name: str, pointers: int = 0, integers: int = 0, kind: ll.FunctionType | None = None
+    ):
         plain = ll.FunctionType(ll.VoidType(), [POINTER] * pointers + [I64] * integers)
         self.module, self.function = module, ll.Function(module, kind or plain, name)
         if kind is None:

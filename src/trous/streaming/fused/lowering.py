@@ -8,6 +8,7 @@ several operators; everything in between is one expression, and one pass over me
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -195,11 +196,12 @@ class _Lowering:
         runs, begin = [], 0
         for read, channels in given.runs:
             part = slice(begin, begin + channels)
-            taps = [(shifted(read, tap.offset), Constant(weight[part, tap.kernel])) for tap in axis.taps]
-            total: Expression = Constant(np.zeros(channels) if biases is None else biases[part, 0])
-            for moved, factors in taps:
-                total = Call("add", (total, Call("mul", (moved, factors))))
-            runs.append(Run(total, channels))
+            products: list[Expression] = [
+                Call("mul", (shifted(read, tap.offset), Constant(weight[part, tap.kernel]))) for tap in axis.taps
+            ]
+            if biases is not None:
+                products.insert(0, Constant(biases[part, 0]))
+            runs.append(Run(reduce(lambda total, each: Call("add", (total, each)), products), channels))
             begin += channels
         return runs
 

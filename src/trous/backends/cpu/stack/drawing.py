@@ -52,7 +52,7 @@ class DrawCode:
 
     def __init__(self, code: StackCode, name: str, draw: Draw, target: Target):
         kind = ll.FunctionType(I64, [POINTER, POINTER, I64, POINTER, POINTER, POINTER, I64])
-        self.fn = fn = Function(code.module, name, 0, 0, kind)
+        self.fn = fn = Function(code.module, name, kind=kind)
         state, conditions, stride, uniforms, temperature, out, count = fn.arguments
         self.draw, self.element, self.type = draw, code.element, ELEMENTS[code.element]
         self.lanes = target.lanes(BYTES[code.element])

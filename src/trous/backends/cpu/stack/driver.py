@@ -123,7 +123,7 @@ class Entry:
 
     def __init__(self, code: StackCode, name: str):
         kind = ll.FunctionType(I64, [POINTER, POINTER, I64, POINTER, I64, I64])
-        self.fn = fn = Function(code.module, name, 3, 3, kind)
+        self.fn = fn = Function(code.module, name, kind=kind)
         state, given, self.in_stride, out, self.out_stride, self.count = fn.arguments
         self.memory = Memory(fn, state, code.element, code.stored, code.checked)
         table = {word: self.memory.table[number] for word, number in TABLE_AT.items()}

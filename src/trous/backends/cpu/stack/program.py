@@ -219,11 +219,6 @@ class Program:
             found[part.track] = max(found[part.track], self.delay - self.tracks[part.track].latency)
         return found
 
-    def operations(self) -> int:
-        """Multiplications with weights for one sample."""
-        sums = (node for step in self.steps for node in flat(step.value) if isinstance(node, Sum))
-        return sum(term.weight.size for each in sums for term in each.terms)
-
 
 def channels(parts: Sequence[Part]) -> int:
     """How many the parts have together."""
