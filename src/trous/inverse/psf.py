@@ -104,8 +104,8 @@ def box(width: float | Sequence[float]) -> np.ndarray:
     """An even box about a pixel's middle: the share of each pixel that it covers.
 
     Args:
-        width: in pixels, above 0; one number for rows and columns, or one for each axis. An odd number is a mean over so
-            many pixels; an even one, and those between, have a part of a pixel at either end.
+        width: in pixels, above 0; one number for rows and columns, or one for each axis. An odd number is a mean over
+            so many pixels; an even one, and those between, have a part of a pixel at either end.
 
     Raises:
         TrousError: a width that cannot be.
