@@ -1,0 +1,1 @@
+"""The inverse problem: pictures from their blurred, sampled and noisy selves."""
