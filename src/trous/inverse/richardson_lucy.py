@@ -39,22 +39,27 @@ SEEN = 0.01
 DARK = 1e-6
 #: Iterations at most when the noise is to be reached.
 ITERATIONS = 200
+#: Details still come when the residual is already that of the noise: the best picture has taken so much longer.
+ENOUGH = 1.75
 #: Values that are worked on at once: few enough to stay in a core's cache, whatever is done to them.
 PIECE = 1 << 16
 
 
 def richardson_lucy(task: Task) -> np.ndarray:
-    """The estimate (pictures, colours, *result) after `task.iterations`, or when the residual has reached the noise.
+    """The estimate (pictures, colours, *result) after `task.iterations`, or when the noise is reached and passed.
 
-    Each picture has its own momentum and its own end. All begin at A^T(m y) / A^T m, which is the first plain step from
-    a constant.
+    By itself a picture ends after ENOUGH times the iterations that bring the residual down to the noise, at most
+    ITERATIONS. Each has its own momentum and its own end. All begin at A^T(m y) / A^T m, which is the first plain step
+    from a constant.
     """
-    ascent = Ascent(task)
     pictures = len(task.y)
-    limit = np.broadcast_to(np.ravel(task.noise), pictures) if task.iterations is None else np.zeros(pictures)
+    limit = np.full(pictures, -1.0)
+    if task.iterations is None:
+        limit[:] = np.ravel(task.noise)
     iterations = ITERATIONS if task.iterations is None else task.iterations
+    ascent = Ascent(task, limit, iterations)
     for iteration in range(1, iterations + 1):
-        ascent.step(limit, last=iteration == iterations)
+        ascent.step(iteration)
         residual = float(ascent.residual.max())
         if task.watch(iteration, iterations, residual, ascent.estimate) or not ascent.unfinished:
             break
@@ -64,7 +69,9 @@ def richardson_lucy(task: Task) -> np.ndarray:
 class Ascent:
     """The pictures of one call between two steps."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, limit: np.ndarray, iterations: int) -> None:
+        self.limit = limit  # of the residual, for each picture
+        self.ends = [iterations] * len(limit)  # the last iteration of each
         self.blur, self.weight = task.blur, task.weight or 0.0
         self.mask = task.mask
         mask = np.ones_like(task.y) if task.mask is None else task.mask
@@ -91,17 +98,18 @@ class Ascent:
         self.age = [0] * len(mask)  # of the momentum, in steps
         self.residual = np.full(len(mask), np.inf)
 
-    def step(self, limit: np.ndarray, last: bool) -> None:
-        """One iteration of every picture that is not finished.
+    def step(self, iteration: int) -> None:
+        """One iteration of every picture that is not finished; at its end a plain step finishes it.
 
-        Its residual (root of the mean square, in units of y) is that of the place where the step begins. Where it is
-        within the limit, and at the last step, a plain step finishes the picture.
+        The residual (root of the mean square, in units of y) is that of the place where the step begins.
         """
         ratio = self.blur.forward(self.ahead)
         for picture in self.unfinished:
             mask = None if self.mask is None else self.mask[picture]
             squares = in_pieces(partial(_divide, self.faint), ratio[picture], self.data[picture], mask)
             self.residual[picture] = np.sqrt(squares / self.counted[picture])
+            if self.residual[picture] <= self.limit[picture]:
+                self.ends[picture] = min(self.ends[picture], max(iteration, round(ENOUGH * (iteration - 1))))
         back = self.blur.adjoint(ratio)
         seen = self.seen
         if self.weight:
@@ -109,7 +117,7 @@ class Ascent:
         for picture in tuple(self.unfinished):
             lacking = None if self.lacking is None else self.lacking[picture]
             state = back[picture], self.ahead[picture], self.x[picture]
-            if last or self.residual[picture] <= limit[picture]:
+            if iteration >= self.ends[picture]:
                 in_pieces(_finish, *state, seen[picture], lacking)
                 self.unfinished.remove(picture)
                 continue
