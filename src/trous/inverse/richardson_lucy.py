@@ -55,7 +55,7 @@ def richardson_lucy(task: Task) -> np.ndarray:
     pictures = len(task.y)
     limit = np.full(pictures, -1.0)
     if task.iterations is None:
-        limit[:] = np.ravel(task.noise)
+        limit[:] = np.asarray(task.noise).ravel()
     iterations = ITERATIONS if task.iterations is None else task.iterations
     ascent = Ascent(task, limit, iterations)
     for iteration in range(1, iterations + 1):
@@ -81,10 +81,10 @@ class Ascent:
         mean = self.data.sum(axes, dtype=np.float64) / self.counted
         self.mean = np.expand_dims(mean, axes).astype(mask.dtype)
         kind = np.finfo(mask.dtype)
-        self.faint = max(float(kind.eps * self.data.max()), float(kind.tiny))  # transforms round by so much
+        self.faint = np.maximum(kind.eps * self.data.max(axes), kind.tiny)  # transforms round by so much
 
         self.seen = self.blur.adjoint(mask)  # A^T m, to which the prior adds what is lacking
-        lacking = np.maximum(SEEN * self.seen.max() - self.seen, 0)
+        lacking = np.maximum(SEEN * self.seen.max(axes, keepdims=True) - self.seen, 0)
         self.lacking = lacking if lacking.any() else None
         self.x = self.blur.adjoint(self.data)
         if self.lacking is not None:
@@ -106,7 +106,7 @@ class Ascent:
         ratio = self.blur.forward(self.ahead)
         for picture in self.unfinished:
             mask = None if self.mask is None else self.mask[picture]
-            squares = in_pieces(partial(_divide, self.faint), ratio[picture], self.data[picture], mask)
+            squares = in_pieces(partial(_divide, self.faint[picture]), ratio[picture], self.data[picture], mask)
             self.residual[picture] = np.sqrt(squares / self.counted[picture])
             if self.residual[picture] <= self.limit[picture]:
                 self.ends[picture] = min(self.ends[picture], max(iteration, round(ENOUGH * (iteration - 1))))
@@ -142,7 +142,7 @@ def in_pieces(work: Callable[..., float], *arrays: np.ndarray | None) -> float:
     return sum(work(*(a if a is None else a[:, row : row + few] for a in arrays)) for row in range(0, rows, few))
 
 
-def _divide(faint: float, model: np.ndarray, data: np.ndarray, mask: np.ndarray | None) -> float:
+def _divide(faint: np.floating, model: np.ndarray, data: np.ndarray, mask: np.ndarray | None) -> float:
     """Replaces what the model expects by the data's ratio to it; the sum of squares of their differences."""
     difference = data - model
     if mask is not None:
