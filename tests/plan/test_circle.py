@@ -99,7 +99,7 @@ def test_an_observed_axis_is_a_true_convolution(surroundings: str) -> None:
 
 def test_a_psf_that_reaches_too_far_is_refused() -> None:
     ObservedAxis(7, 1, 4, "reflect").check()
-    with pytest.raises(TrousError, match="psf must reach less far than the estimate's 4 positions .* reflect, got '9"):
+    with pytest.raises(TrousError, match=r"psf must reach less far than the estimate's 4 positions .* reflect, got '9"):
         ObservedAxis(9, 1, 4, "reflect").check()
     ObservedAxis(9, 1, 4, "periodic").check()
     with pytest.raises(TrousError, match="periodic"):
