@@ -76,7 +76,7 @@ def test_a_weight_is_that_of_the_squares_of_the_picture() -> None:
 @pytest.mark.parametrize("boundary", SURROUNDINGS)
 def test_nowhere_below_zero(boundary: str) -> None:
     y = np.random.default_rng(1).standard_normal((6, 5)) + 0.5
-    matrix, blur = matrix_of(y.shape, PSF, boundary)
+    matrix, _ = matrix_of(y.shape, PSF, boundary)
     least = nnls(matrix, y.ravel())[1]
     found = trous.deconvolve(y, PSF, method="least_squares", boundary=boundary, nonnegative=True, iterations=3000)
     assert found.min() >= 0

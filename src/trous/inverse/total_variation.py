@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from trous.inverse.noise import noise_level
 from trous.inverse.request import Task
 from trous.inverse.torus import Torus
 
@@ -93,9 +92,7 @@ class Solver:
         energy = (task.psf / self.sum.astype(np.float64)) ** 2
         energy = energy.sum(spatial, keepdims=True).mean(1, keepdims=True)
         least = max(float(np.finfo(dtype).eps * np.abs(torus.data).max()), float(np.finfo(dtype).tiny) ** 0.5)
-        noise = noise_level(task.y, task.mask)
-        if task.noise is not None:
-            noise = np.broadcast_to(np.asarray(task.noise, np.float64), noise.shape)
+        noise = task.noise
         gradient = np.maximum(typical_gradient(task.y, task.mask, noise), least)
         noise = np.maximum(noise, np.maximum(1e-3 * gradient, least))
         usual = default_weight(noise, gradient, energy, task.y.shape[1])
