@@ -24,7 +24,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("nn",),
     ("explanation", "interpolation", "conventions", "solving"),
     ("inspection",),
-    ("mirroring", "streaming"),
+    ("mirroring", "streaming", "inverse"),
     ("drawing",),
     ("bench",),
     ("apps",),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 from trous.plan.sizes import conv_extent
@@ -25,6 +26,9 @@ class Tap(NamedTuple):
     phase: int
     kernel: int
     offset: int
+
+
+_kernel = attrgetter("kernel")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,17 @@ class AxisPlan:
         for tap in sorted(self.taps):
             groups.setdefault(tap.offset, []).append(tap)
         return {offset: tuple(groups[offset]) for offset in sorted(groups)}
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether kernel indices go the other way than the inputs that they read, as a transposed convolution's do.
+
+        One tap at stride 1 goes both ways, and is taken for a convolution's.
+        """
+        if self.up > 1 or self.down > 1:
+            return self.up > 1
+        first, last = min(self.taps, key=_kernel, default=None), max(self.taps, key=_kernel, default=None)
+        return first is not None and last is not None and first.offset > last.offset
 
     @cached_property
     def lasts(self) -> tuple[tuple[int, int], ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from math import prod
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trous.plan.axis import AxisPlan, Tap
 
@@ -100,6 +102,14 @@ class BoundPlan:
     plan: Plan
     axes: tuple[BoundAxis, ...]
 
+    @staticmethod
+    def of(axes: Iterable[BoundAxis]) -> BoundPlan:
+        """The product of bound axes."""
+        from trous.plan.plan import Plan
+
+        along = tuple(axes)
+        return BoundPlan(Plan(tuple(axis.plan for axis in along)), along)
+
     @property
     def input_size(self) -> tuple[int, ...]:
         return tuple(axis.input_size for axis in self.axes)
@@ -116,6 +126,12 @@ class BoundPlan:
     def multiplications(self) -> int:
         """Multiplications executed for one input channel feeding one output channel; padding is not counted."""
         return prod(axis.multiplications for axis in self.axes)
+
+    def linear_operator(self, w: Any, **options: Any) -> Any:
+        """The matrix of this plan with weight `w`, as SciPy's solvers take it; see `trous.inverse.linear_operator`,
+        which has the options. It needs SciPy, and so stands above, where it is fetched from when asked for."""
+        inverse: Any = import_module("trous.inverse")
+        return inverse.linear_operator(self, w, **options)
 
     def __str__(self) -> str:
         from trous.plan.table import bound_table

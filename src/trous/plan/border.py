@@ -7,7 +7,10 @@ same indices.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from trous.errors import TrousError
+from trous.plan.bind import BoundAxis
 from trous.plan.piece import Known
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
@@ -43,6 +46,23 @@ def check_border(mode: str, size: int, before: int, after: int) -> None:
             raise TrousError("padding", f"must be at most the axis ({size}) for padding_mode circular", longest)
         if mode == "replicate" and size == 0:
             raise TrousError("padding", "must be 0 on an empty axis for padding_mode replicate", longest)
+
+
+def unpadded(axis: BoundAxis) -> tuple[BoundAxis, int, int]:
+    """The axis of a convolution without its padding, and the positions `before` and `after` that the padding adds to
+    the input: what a padding mode fills. A crop in front stays in the plan.
+
+    >>> from trous.spec import Conv
+    >>> axis, before, after = unpadded(Conv(3, padding=1).plan().bind(8).axes[0])
+    >>> axis.input_size, before, after
+    (10, 1, 1)
+    """
+    plan = axis.plan
+    before = max(0, -plan.offsets[0])
+    after = max(0, plan.down * (axis.step_count - 1) + plan.offsets[-1] - (axis.input_size - 1))
+    taps = tuple(tap._replace(offset=tap.offset + before) for tap in plan.taps)
+    inner = replace(plan, taps=taps, extent=plan.extent - plan.up * (before + after))
+    return BoundAxis(inner, before + axis.input_size + after, axis.output_size), before, after
 
 
 def known_border(mode: str, inputs: Known, before: int) -> Known:

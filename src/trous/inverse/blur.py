@@ -1,0 +1,85 @@
+"""What was done to the picture: convolved with the PSF, every `stride`-th datum kept, and the exact adjoint of that.
+
+Pictures are `(pictures, colours, *size)`, PSFs `(pictures or 1, colours or 1, *kernel)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from trous.backends import Operation
+from trous.inverse.product import Border, Bordered, product
+from trous.plan import BoundPlan
+from trous.plan.circle import SURROUNDINGS, ObservedAxis
+
+Array = np.ndarray
+
+
+class Blur:
+    """The map from latent pictures to observed ones.
+
+    With unknown surroundings the latent picture has all positions that data were made of. Otherwise it is what the user
+    gets, and its surroundings copy it or are 0.
+
+    Attributes:
+        axes: geometry, one for each spatial axis.
+        latent_size, observed_size, result_size: sizes of the latent picture, the data, and of what the user gets.
+    """
+
+    def __init__(self, psf: Array, axes: Sequence[ObservedAxis], pictures: int, colours: int):
+        self.axes = tuple(axes)
+        self.result_size = tuple(axis.result for axis in axes)
+        self.observed_size = tuple(axis.size for axis in axes)
+        is_unknown = SURROUNDINGS[axes[0].surroundings] is None
+        self.latent_size = tuple(axis.extended for axis in axes) if is_unknown else self.result_size
+        self._inside = tuple(slice(a.before, a.before + a.result) if is_unknown else slice(None) for a in axes)
+        # One PSF for all is one channel, with all pictures in the batch; a PSF for each is a channel of its own.
+        kinds = psf.shape[0] * psf.shape[1]
+        every = np.broadcast_to(psf, (pictures, colours, *psf.shape[2:])) if kinds > 1 else psf
+        w = np.ascontiguousarray(np.flip(every, tuple(range(2, psf.ndim))))  # the kernels cross-correlate
+        channels = pictures * colours if kinds > 1 else 1
+        self._shape = (pictures * colours // channels, channels)
+        self._outside = (pictures, colours)
+        operation = Operation(
+            bound=BoundPlan.of(axis.bound for axis in axes),
+            kernel=psf.shape[2:],
+            batch=self._shape[0],
+            in_channels=channels,
+            out_channels=channels,
+            groups=channels,
+            weight_by_input=False,
+        )
+        inner = product(operation, w.reshape(channels, 1, *psf.shape[2:]))
+        if is_unknown:
+            self._product = inner
+        else:
+            sources = [tuple(-1 if i is None else i for i in axis.sources) for axis in axes]
+            borders = [Border(a.result, a.before, along) for a, along in zip(axes, sources, strict=True)]
+            self._product = Bordered(inner, borders)
+
+    def forward(self, x: Array) -> Array:
+        """`(pictures, colours, *latent_size)` to `(pictures, colours, *observed_size)`."""
+        return self._product.forward(x.reshape(*self._shape, *x.shape[2:])).reshape(*self._outside, *self.observed_size)
+
+    def adjoint(self, y: Array) -> Array:
+        """Back by the transposed matrix."""
+        return self._product.adjoint(y.reshape(*self._shape, *y.shape[2:])).reshape(*self._outside, *self.latent_size)
+
+    def crop(self, x: Array) -> Array:
+        """The part of a latent picture that the user gets."""
+        return x[(..., *self._inside)]
+
+    def embed(self, x: Array) -> Array:
+        """A latent picture around what the user gets, its surroundings those at its border."""
+        pairs = [
+            (a.before, a.after) if n > a.result else (0, 0) for a, n in zip(self.axes, self.latent_size, strict=True)
+        ]
+        return np.pad(x, [(0, 0), (0, 0), *pairs], mode="edge")
+
+    @property
+    def elements(self) -> int:
+        """Numbers in a latent picture, of all pictures and colours."""
+        return prod(self._outside) * prod(self.latent_size)

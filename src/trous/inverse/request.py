@@ -1,0 +1,71 @@
+"""What a method of deconvolution gets: checked arrays in one form, and the model as it needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from trous.inverse.blur import Blur
+from trous.inverse.torus import Torus
+from trous.plan.circle import ObservedAxis
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class State:
+    """Where an iterative method stands, for `callback`.
+
+    Attributes:
+        iteration: iterations done, from 1.
+        iterations: the most that there will be.
+        residual: root mean square of what the blurred estimate lacks to the data, in units of the data.
+        estimate: a function that gives the estimate so far, of the shape that `deconvolve` returns.
+    """
+
+    iteration: int
+    iterations: int
+    residual: float
+    estimate: Callable[[], Array]
+
+
+#: Of iteration, iterations, residual and the estimate as `(pictures, colours, *result)`: whether to stop.
+Watch = Callable[[int, int, float, Callable[[], Array]], bool]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A deconvolution to do.
+
+    Attributes:
+        y: `(pictures, colours, *observed)`, float32 or float64; 0 where it is masked.
+        psf: `(pictures or 1, colours or 1, *kernel)`.
+        mask: 1 where y counts, else 0, of the shape of y; None where all does.
+        axes: geometry of the spatial axes.
+        noise: standard deviation of the noise, `(pictures, 1, ...)`, or None where it is to be estimated.
+        weight: of the smoothness term, or None where it follows from the noise.
+        iterations: how many, or None where the method finds out.
+        nonnegative: whether the estimate has to be at least 0.
+        watch: called after every iteration.
+    """
+
+    y: Array
+    psf: Array
+    mask: Array | None
+    axes: tuple[ObservedAxis, ...]
+    noise: float | None
+    weight: float | None
+    iterations: int | None
+    nonnegative: bool
+    watch: Watch
+
+    @cached_property
+    def blur(self) -> Blur:
+        return Blur(self.psf, self.axes, *self.y.shape[:2])
+
+    @cached_property
+    def torus(self) -> Torus:
+        return Torus(self.y, self.psf, self.mask, self.axes)

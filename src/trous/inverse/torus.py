@@ -1,0 +1,109 @@
+"""The same model on a torus, for methods that divide in Fourier space.
+
+There the blur is a product of spectra, and everything else a question of which positions were observed: data that a
+stride left out, surroundings that nobody saw and values that are masked are all positions without a datum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from trous.inverse.fourier import fast, invert, transform
+from trous.plan.circle import ObservedAxis
+
+Array = np.ndarray
+
+
+class Torus:
+    """Data and PSF on a torus.
+
+    Attributes:
+        size: its positions along each axis.
+        spectrum: of the PSF, `(pictures or 1, colours or 1, *half)`.
+        data: the data at their places, zeros elsewhere, `(pictures, colours, *size)`.
+        observed: 1 where a datum lies, else 0; of shape `(1, 1, *size)` without a mask.
+    """
+
+    def __init__(self, y: Array, psf: Array, mask: Array | None, axes: Sequence[ObservedAxis]):
+        self.axes = tuple(axes)
+        is_closed = axes[0].surroundings == "periodic"
+        self.size = tuple(axis.least_circle if is_closed else fast(axis.least_circle) for axis in axes)
+        self._places = (..., *(axis.places for axis in axes))
+        self._result = (..., *(slice(axis.origin, axis.origin + axis.result) for axis in axes))
+        self.data = self.spread(y if mask is None else y * mask)
+        self.observed = self.spread(np.ones((1, 1, *y.shape[2:]), y.dtype) if mask is None else mask.astype(y.dtype))
+        self.spectrum = transform(self._on_torus(psf), self.size)
+
+    def _on_torus(self, psf: Array) -> Array:
+        circle = np.zeros((*psf.shape[:2], *self.size), psf.dtype)
+        turns = [axis.turns(n) for axis, n in zip(self.axes, self.size, strict=True)]
+        np.add.at(circle, (..., *np.ix_(*turns)), psf)
+        return circle
+
+    def spread(self, y: Array) -> Array:
+        """Values of data at the places of the data, zeros elsewhere."""
+        x = np.zeros((*y.shape[:2], *self.size), y.dtype)
+        x[self._places] = y
+        return x
+
+    def gather(self, x: Array) -> Array:
+        """Values at the places of the data."""
+        return x[self._places]
+
+    def transform(self, x: Array) -> Array:
+        return transform(x, self.size)
+
+    def inverse(self, spectrum: Array) -> Array:
+        return invert(spectrum, self.size)
+
+    def crop(self, x: Array) -> Array:
+        """The part that the user gets."""
+        return x[self._result]
+
+    def embed(self, x: Array) -> Array:
+        """A picture as the user gets it with surroundings that lead from each of its borders to the opposite one."""
+        pairs = [(a.origin, n - a.origin - a.result) for a, n in zip(self.axes, self.size, strict=True)]
+        return np.pad(x, [(0, 0), (0, 0), *pairs], mode="edge")
+
+    @cached_property
+    def laplacian(self) -> Array:
+        """The spectrum of the sum over axes of (adjoint of the difference of neighbours) times (that difference)."""
+        total = np.zeros((), np.float64)
+        for axis, n in enumerate(self.size):
+            count = n // 2 + 1 if axis == len(self.size) - 1 else n
+            along = 4 * np.sin(np.pi * np.arange(count) / n) ** 2
+            total = total[..., None] + along
+        return total.astype(self.data.dtype)
+
+    @cached_property
+    def _copies(self) -> list[tuple[Array, Array]]:
+        """For each axis the extended positions in groups that hold the same value: group of each, size of each group."""
+        groups = []
+        for axis in self.axes:
+            sources = np.array([axis.result if i is None else i for i in axis.sources])
+            groups.append((sources, np.bincount(sources, minlength=axis.result + 1)))
+        return groups
+
+    def tie(self, x: Array) -> Array | None:
+        """The nearest picture that the surroundings allow, or None where they allow all: zeros outside, or every
+        position the mean of those that copy the same one."""
+        kind = self.axes[0].surroundings
+        if kind == "zero":
+            tied = np.zeros_like(x)
+            tied[self._result] = x[self._result]
+            return tied
+        if kind != "reflect":
+            return None
+        tied = x.copy()
+        for n, (sources, counts) in enumerate(self._copies):
+            axis = x.ndim - len(self.axes) + n
+            ahead = (slice(None),) * axis
+            part = np.moveaxis(tied[(*ahead, slice(len(sources)))], axis, 0)
+            sums = np.zeros((len(counts), *part.shape[1:]), x.dtype)
+            np.add.at(sums, sources, part)
+            sums /= np.maximum(counts, 1).reshape(-1, *[1] * (part.ndim - 1)).astype(x.dtype)
+            tied[(*ahead, slice(len(sources)))] = np.moveaxis(sums[sources], 0, axis)
+        return tied
