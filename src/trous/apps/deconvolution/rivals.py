@@ -15,9 +15,9 @@ import numpy as np
 #: Weights of smoothness of `wiener`: four to a decade.
 BALANCES = tuple(float(f"{10 ** (n / 4):.3g}") for n in range(-16, 5))
 #: Settings of the sampler of `unsupervised_wiener`: as it comes, and drawing for longer.
-SAMPLERS: tuple[dict[str, int], ...] = ({}, {"burnin": 30, "min_num_iter": 60}, {"burnin": 60, "min_num_iter": 180})
-#: The most iterations of `richardson_lucy`.
-ITERATIONS = 200
+SAMPLERS: tuple[dict[str, int], ...] = ({}, {"burnin": 30, "min_num_iter": 90})
+#: The most iterations of `richardson_lucy`, and how many dB below its best the search ends: noise only grows.
+ITERATIONS, LOST = 200, 0.5
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,11 @@ def richardson_lucy(y: np.ndarray, kernel: np.ndarray, score: Score) -> Best:
     from skimage import restoration
 
     y = y.clip(0)  # it divides: what noise made negative would stay so
-    scores = [score(estimate) for estimate in steps(y, kernel)]
+    scores: list[float] = []
+    for estimate in steps(y, kernel):
+        scores.append(score(estimate))
+        if scores[-1] < max(scores) - LOST:
+            break
     count = 1 + int(np.argmax(scores))
     return best(iter([(f"{count} iterations", restoration.richardson_lucy(y, kernel, count))]), score)
 
