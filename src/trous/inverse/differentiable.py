@@ -33,7 +33,7 @@ def wiener(task: Task, layout: Layout, y: Tensor, psf: Tensor) -> Tensor:
 
 
 class _Solved(torch.autograd.Function):
-    """The solution of the equations with a right side that is 0 but for rounding: 0, and moving as the solution does."""
+    """The solution of the equations whose right side is 0 but for rounding: 0, and moving as the solution does."""
 
     @staticmethod
     def forward(ctx: Any, right: Tensor, equations: Equations) -> Tensor:
