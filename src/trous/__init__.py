@@ -5,8 +5,8 @@ Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose`
 that stay as they are. `explain` says which code a call would run. `solve` finds the specs between two sizes and
 `solve_stack` the layers that see a field, `inspect` says what a network does to sizes, receptive fields and budgets,
 `mirror` makes the decoder of an encoder, `stream` feeds a network block by block, `deconvolve` undoes a blur, `draw`
-shows what a layer computes, `conventions` says how other frameworks spell it. Importing this needs NumPy and llvmlite; what only some need is
-imported when first asked for, torch among it.
+shows what a layer computes, `conventions` says how other frameworks spell it. Importing this needs NumPy and llvmlite;
+what only some need is imported when first asked for, torch among it.
 """
 
 from __future__ import annotations

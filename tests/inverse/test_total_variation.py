@@ -19,7 +19,7 @@ def task(y: np.ndarray, psf: np.ndarray, *, boundary: str = "unknown", stride: i
     kernel = psf if psf.ndim == y.ndim else psf[None, None]
     sizes = zip(kernel.shape[2:], y.shape[2:], strict=True)
     axes = tuple(ObservedAxis(k, stride, n, boundary) for k, n in sizes)
-    usual = {"mask": None, "noise": None, "weight": None, "iterations": None, "nonnegative": False}
+    usual = {"mask": None, "told": None, "weight": None, "iterations": None, "nonnegative": False}
     return Task(y=y, psf=kernel.astype(y.dtype), axes=axes, **(usual | {"watch": lambda *state: False} | given))
 
 

@@ -21,7 +21,8 @@ def wiener(task: Task, layout: Layout, y: Tensor, psf: Tensor) -> Tensor:
     equations = Equations(task)
     found = equations.solve(equations.adjoint(equations.data))
     dtype = torch.from_numpy(task.y).dtype
-    kernel = layout.inward_psf(psf / psf.sum()).to("cpu", dtype)
+    kernel = layout.inward_psf(psf).to("cpu", dtype)
+    kernel = kernel / kernel.sum(tuple(range(2, kernel.ndim)), keepdim=True)
     data = layout.inward(y).to("cpu", dtype)
     if task.mask is not None:
         data = torch.where(torch.from_numpy(task.mask) > 0, data, 0)

@@ -111,7 +111,7 @@ def deconvolve(
     worked = np.dtype(np.float64 if peak > LARGE or 0 < peak < 1 / LARGE else dtype)
     task = Task(
         y=layout.inward(data if shown is None else np.where(shown, data, 0)).astype(worked),
-        psf=layout.inward_psf(kernel / kernel.sum(dtype=np.float64)).astype(worked),
+        psf=_normalised(layout.inward_psf(kernel)).astype(worked),
         mask=None if shown is None else layout.inward(shown).astype(worked),
         axes=tuple(
             ObservedAxis(k, stride, n, boundary) for k, n in zip(layout.kernel(kernel), layout.size, strict=True)
@@ -239,13 +239,20 @@ def _check_numbers(method: str, y: Array, psf: Array, mask: Array | None) -> Non
         raise TrousError("y", "must be finite: leave out what is not by mask=np.isfinite(y)", f"{bad} NaN or infinite")
     if not np.isfinite(psf).all():
         raise TrousError("psf", "must be finite", f"{psf.size - int(np.isfinite(psf).sum())} NaN or infinite")
-    if not (total := float(psf.sum(dtype=np.float64))) > 1e-6 * float(np.abs(psf).sum(dtype=np.float64)):
-        raise TrousError("psf", "must have a positive sum: it says how the light of a point spreads", total)
     if method == "richardson_lucy":
         rule = "must not be negative for richardson_lucy, which is for counts of light"
         for name, array in (("y", counted), ("psf", psf)):
             if array.min() < 0:
                 raise TrousError(name, rule, float(array.min()))
+
+
+def _normalised(psf: Array) -> Array:
+    """PSFs `(pictures or 1, colours or 1, *kernel)`, each divided by its sum."""
+    axes = tuple(range(2, psf.ndim))
+    sums = psf.sum(axes, dtype=np.float64, keepdims=True)
+    if (sums <= 1e-6 * np.abs(psf).sum(axes, dtype=np.float64, keepdims=True)).any():
+        raise TrousError("psf", "must have a positive sum: it says how the light of a point spreads", float(sums.min()))
+    return psf / sums
 
 
 def _integer(name: str, value: Any) -> int:

@@ -49,7 +49,7 @@ def _level(picture: Array, counts: Array | None) -> float:
 
 def _rests(picture: Array, counts: Array | None, axes: list[int]) -> Array:
     """What the differences along `axes` leave, at noise's own standard deviation, where every value counts."""
-    valid = counts
+    valid: Any = counts
     for axis in axes:
         picture = np.diff(picture, TAPS - 1, axis) / GAIN
         if valid is not None:

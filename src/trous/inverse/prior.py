@@ -31,8 +31,14 @@ def roughness(task: Task, laplacian: Array) -> Array:
         return (task.weight * laplacian)[None, None].astype(task.y.dtype)
     power = [[_fitted(task, picture, colour) for colour in range(task.y.shape[1])] for picture in range(len(task.y))]
     amplitude, exponent = np.moveaxis(np.array(power), -1, 0).reshape(2, *task.y.shape[:2], *[1] * laplacian.ndim)
-    noise = np.maximum(task.noise, np.finfo(task.y.dtype).eps * np.abs(task.y).max()).astype(np.float64)
-    return (noise**2 / amplitude * laplacian.astype(np.float64) ** exponent).astype(task.y.dtype)
+    return (_variance(task) / amplitude * laplacian.astype(np.float64) ** exponent).astype(task.y.dtype)
+
+
+def _variance(task: Task) -> Array:
+    """Of the noise of each picture, that of the rounding of numbers at least: `(pictures, 1, ...)`."""
+    peaks = np.abs(task.y).max(tuple(range(1, task.y.ndim)), keepdims=True).astype(np.float64)
+    variance: Array = np.maximum(task.noise, float(np.finfo(task.y.dtype).eps) * peaks) ** 2
+    return np.where(variance > 0, variance, 1)
 
 
 def _fitted(task: Task, picture: int, colour: int) -> tuple[float, float]:
@@ -47,27 +53,27 @@ def _fitted(task: Task, picture: int, colour: int) -> tuple[float, float]:
     seen = np.abs(fftn(y * window)) ** 2 / (window**2).sum()
     psf = task.psf[min(picture, len(task.psf) - 1), min(colour, task.psf.shape[1] - 1)]
     gain, laplacian = _spectra(psf, [axis.result for axis in task.axes])
-    variance = float(np.ravel(task.noise)[picture]) ** 2
+    variance = float(np.ravel(_variance(task))[picture])
     stride, size = task.axes[0].stride, y.shape
 
     few: Any = (
         np.unique(np.linspace(1, seen.size - 1, min(seen.size - 1, LOOKED_AT)).astype(int)) if seen.size > 1 else []
     )
     if not len(few) or not seen.ravel()[few].any():
-        return 1.0, 1.0
+        return variance, 1.0  # a constant picture is as smooth as its noise lets it be
     gains, laplacians = (_aliases(a, size, stride)[:, few] for a in (gain, laplacian))
-    measured, laplacians = seen.ravel()[few], np.maximum(laplacians, np.finfo(float).tiny)
-    floor = variance + 1e-12 * measured.mean()
+    unit = seen.ravel()[few].mean()
+    measured, floor = seen.ravel()[few] / unit, variance / unit + 1e-12
 
     def loss(parameters: Array) -> float:
         power = np.exp(parameters[0]) * laplacians ** -parameters[1]
         expected = (gains * power).mean(0) + floor
         return float((np.log(expected) + measured / expected).mean())
 
-    first = np.log(max(measured.sum(), np.finfo(float).tiny) / (gains / laplacians).mean(0).sum())
+    first = np.log(len(few) / (gains / laplacians).mean(0).sum())
     ends = (first - 20, first + 20), EXPONENTS
     found = minimize(loss, np.array([first, 1.0]), method="L-BFGS-B", bounds=ends)
-    return float(np.exp(found.x[0])), float(found.x[1])
+    return float(unit * np.exp(found.x[0])), float(found.x[1])
 
 
 def _spectra(psf: Array, size: list[int]) -> tuple[Array, Array]:

@@ -90,8 +90,8 @@ class Torus:
         """For each axis the extended positions by groups of one value: the group of each, the size of each group."""
         groups = []
         for axis in self.axes:
-            sources = np.array([axis.result if i is None else i for i in axis.sources])
-            groups.append((sources, np.bincount(sources, minlength=axis.result + 1)))
+            sources = np.array(axis.sources)
+            groups.append((sources, np.bincount(sources)))
         return groups
 
     def tie(self, x: Array) -> Array | None:
@@ -105,12 +105,11 @@ class Torus:
         if kind != "reflect":
             return None
         tied = x.copy()
-        for n, (sources, counts) in enumerate(self._copies):
-            axis = x.ndim - len(self.axes) + n
-            ahead: Any = (slice(None),) * axis
-            part = np.moveaxis(tied[(*ahead, slice(len(sources)))], axis, 0)
-            sums = np.zeros((len(counts), *part.shape[1:]), x.dtype)
-            np.add.at(sums, sources, part)
-            sums /= np.maximum(counts, 1).reshape(-1, *[1] * (part.ndim - 1)).astype(x.dtype)
-            tied[(*ahead, slice(len(sources)))] = np.moveaxis(sums[sources], 0, axis)
+        inside: Any = (..., *(slice(axis.extended) for axis in self.axes))  # no datum sees what is beyond
+        for n, (sources, counts) in enumerate(self._copies, start=x.ndim - len(self.axes)):
+            block = np.moveaxis(tied[inside], n, 0)
+            sums = np.zeros((len(counts), *block.shape[1:]), x.dtype)
+            np.add.at(sums, sources, block)
+            sums /= counts.reshape(-1, *[1] * (block.ndim - 1)).astype(x.dtype)
+            block[...] = sums[sources]
         return tied
