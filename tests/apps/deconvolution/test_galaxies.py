@@ -1,0 +1,19 @@
+"""Round trips: what is blurred by the definition comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from trous.apps.deconvolution.galaxies import around_a_torus
+
+
+@pytest.mark.parametrize("size", [(12,), (7, 10), (5, 6, 8)])
+def test_around_a_torus_is_a_product_of_spectra(size: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    picture, kernel = rng.random(size), rng.random((5,) * len(size))
+    large = np.zeros(size)
+    large[(slice(0, 5),) * len(size)] = kernel
+    large = np.roll(large, [-2] * len(size), range(len(size)))
+    expected = np.fft.ifftn(np.fft.fftn(picture) * np.fft.fftn(large)).real
+    np.testing.assert_allclose(around_a_torus(picture, kernel), expected, rtol=1e-10)
