@@ -97,6 +97,17 @@ def test_an_observed_axis_is_a_true_convolution(surroundings: str) -> None:
             assert axis.sources == source_indices(mode, axis.result, axis.before, axis.after)
 
 
+def test_frequencies_that_look_alike() -> None:
+    """Waves of aliased frequencies agree at every position that is kept."""
+    for stride, size in ((1, 5), (2, 4), (3, 5)):
+        axis = ObservedAxis(3, stride, size, "unknown")
+        assert sorted(k for along in axis.aliases for k in along) == list(range(axis.result))
+        for frequency, alike in enumerate(zip(*axis.aliases, strict=True)):
+            for position in range(0, axis.result, stride):
+                turns = {k * position % axis.result for k in (frequency, *alike)}
+                assert len(turns) == 1
+
+
 def test_a_psf_that_reaches_too_far_is_refused() -> None:
     ObservedAxis(7, 1, 4, "reflect").check()
     with pytest.raises(TrousError, match=r"psf must reach less far than the estimate's 4 positions .* reflect, got '9"):

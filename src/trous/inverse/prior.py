@@ -8,6 +8,8 @@ periodogram I under an expected power P is `sum of log P + I / P` (Whittle 1953)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from scipy.fft import fftn
 from scipy.optimize import minimize
 
 from trous.inverse.request import Task
+from trous.plan.circle import ObservedAxis
 
 Array = np.ndarray[Any, Any]
 
@@ -54,14 +57,12 @@ def _fitted(task: Task, picture: int, colour: int) -> tuple[float, float]:
     psf = task.psf[min(picture, len(task.psf) - 1), min(colour, task.psf.shape[1] - 1)]
     gain, laplacian = _spectra(psf, [axis.result for axis in task.axes])
     variance = float(np.ravel(_variance(task))[picture])
-    stride, size = task.axes[0].stride, y.shape
-
     few: Any = (
         np.unique(np.linspace(1, seen.size - 1, min(seen.size - 1, LOOKED_AT)).astype(int)) if seen.size > 1 else []
     )
     if not len(few) or not seen.ravel()[few].any():
         return variance, 1.0  # a constant picture is as smooth as its noise lets it be
-    gains, laplacians = (_aliases(a, size, stride)[:, few] for a in (gain, laplacian))
+    gains, laplacians = (_aliases(a, task.axes)[:, few] for a in (gain, laplacian))
     unit = seen.ravel()[few].mean()
     measured, floor = seen.ravel()[few] / unit, variance / unit + 1e-12
 
@@ -86,8 +87,10 @@ def _spectra(psf: Array, size: list[int]) -> tuple[Array, Array]:
     return np.abs(fftn(wrapped)) ** 2, laplacian
 
 
-def _aliases(spectrum: Array, size: tuple[int, ...], stride: int) -> Array:
+def _aliases(spectrum: Array, axes: Sequence[ObservedAxis]) -> Array:
     """The frequencies of the estimate that one of the data stands for: `(aliases, data's frequencies)`."""
-    split = spectrum.reshape([part for n in size for part in (stride, n)])
-    order = [*range(0, 2 * len(size), 2), *range(1, 2 * len(size), 2)]
-    return split.transpose(order).reshape(stride ** len(size), -1)
+    for n, axis in enumerate(axes):
+        spectrum = np.take(spectrum, np.array(axis.aliases), 2 * n)
+    order = [*range(0, spectrum.ndim, 2), *range(1, spectrum.ndim, 2)]
+    frequencies = prod(axis.size for axis in axes)
+    return spectrum.transpose(order).reshape(-1, frequencies)

@@ -38,9 +38,9 @@ def total_variation(task: Task) -> Array:
     iterations = ITERATIONS if task.iterations is None else task.iterations
     for iteration in range(1, iterations + 1):
         change = solver.step()
-        if task.watch(iteration, iterations, solver.residual, solver.estimate):
-            break
-        if task.iterations is None and change < CHANGE:
+        if task.iterations is None:
+            solver.finished |= change < CHANGE
+        if task.watch(iteration, iterations, solver.residual, solver.estimate) or solver.finished.all():
             break
     return solver.estimate()
 
@@ -122,8 +122,9 @@ class Solver:
         self.noise = noise.reshape(-1)
         self.counted = np.maximum((torus.observed + np.zeros_like(self.x)).sum(inner), 1)
         self.residual = float("inf")
+        self.finished = np.zeros(len(task.y), bool)  # pictures that stay as they are, each from its own time on
 
-    def step(self) -> float:
+    def step(self) -> Array:
         """One iteration, and the largest root mean square change of a picture by it, as a share of its noise."""
         torus = self.torus
         target = divergence(self.gradients, 1 - 2 * self.share)
@@ -158,8 +159,8 @@ class Solver:
             self.limit_multiplier = self.limit_sum - self.allowed(self.limit_sum)
 
         change = np.sqrt(_squares(x - self.x) / (x.size / len(x))) / self.noise
-        self.x = x
-        return float(change.max())
+        self.x = np.where(self.finished.reshape(-1, *[1] * (x.ndim - 1)), self.x, x) if self.finished.any() else x
+        return change
 
     def allowed(self, x: Array) -> Array:
         """The nearest picture that the boundary and the sign allow."""

@@ -110,6 +110,12 @@ class ObservedAxis:
         """Where on the circle the data lie."""
         return slice(self.origin, self.origin + self.result, self.stride)
 
+    @property
+    def aliases(self) -> list[list[int]]:
+        """For each frequency of the data the `stride` ones of the estimate that look alike at every `stride`-th
+        position: `stride` lists of `size`."""
+        return [[k + j * self.size for k in range(self.size)] for j in range(self.stride)]
+
     def turns(self, circle: int) -> list[int]:
         """Where on the circle each index of the PSF lies, so that its product with a picture's spectrum is the blur."""
         return [(t - self.centre) % circle for t in range(self.kernel)]
