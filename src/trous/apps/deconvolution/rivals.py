@@ -96,12 +96,11 @@ def mirrored(rival: Rival) -> Rival:
     return call
 
 
-#: By name.
-RIVALS: dict[str, Rival] = {
+#: What is added to the name of a method that is given mirrored pictures.
+MIRRORED = ", mirrored"
+METHODS: dict[str, Rival] = {
     "wiener": wiener,
-    "wiener, mirrored": mirrored(wiener),
     "unsupervised_wiener": unsupervised_wiener,
-    "unsupervised_wiener, mirrored": mirrored(unsupervised_wiener),
     "richardson_lucy": richardson_lucy,
-    "richardson_lucy, mirrored": mirrored(richardson_lucy),
 }
+RIVALS = {**METHODS, **{name + MIRRORED: mirrored(rival) for name, rival in METHODS.items()}}
