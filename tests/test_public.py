@@ -23,6 +23,7 @@ NAMES = [
     "conv",
     "conv_transpose",
     "conventions",
+    "deconvolve",
     "draw",
     "explain",
     "freeze",

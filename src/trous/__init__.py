@@ -4,9 +4,9 @@ Specs say what a layer is (`Conv`, `ConvTranspose`); `conv` and `conv_transpose`
 `nn` carry torch's own names and signatures, and `accelerate` swaps the layers of a torch model. `freeze` is for weights
 that stay as they are. `explain` says which code a call would run. `solve` finds the specs between two sizes and
 `solve_stack` the layers that see a field, `inspect` says what a network does to sizes, receptive fields and budgets,
-`mirror` makes the decoder of an encoder, `stream` feeds a network block by block, `draw` shows what a layer computes,
-`conventions` says how other frameworks spell it. Importing this needs NumPy and llvmlite; what only some need is
-imported when first asked for, torch among it.
+`mirror` makes the decoder of an encoder, `stream` feeds a network block by block, `deconvolve` undoes a blur, `draw`
+shows what a layer computes, `conventions` says how other frameworks spell it. Importing this needs NumPy and llvmlite;
+what only some need is imported when first asked for, torch among it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from trous import conventions, nn
     from trous.drawing import draw
     from trous.inspection import inspect
+    from trous.inverse import deconvolve
     from trous.mirroring import mirror
     from trous.nn import accelerate
     from trous.solving import solve, solve_stack
@@ -42,6 +43,7 @@ __all__ = [
     "conv",
     "conv_transpose",
     "conventions",
+    "deconvolve",
     "draw",
     "explain",
     "freeze",
@@ -61,6 +63,7 @@ _NEEDS_TORCH = ("accelerate", "nn")
 _LATE = {
     "accelerate": "trous.nn",
     "conventions": "trous.conventions",
+    "deconvolve": "trous.inverse",
     "draw": "trous.drawing",
     "inspect": "trous.inspection",
     "mirror": "trous.mirroring",

@@ -11,8 +11,11 @@ from pathlib import Path
 
 _HERE = Path(__file__).resolve()
 
-#: Packages that have a part in the speed of something here.
-PACKAGES = ("numpy", "llvmlite", "torch", "onnx", "onnxruntime", "openvino", "jax", "jaxlib")
+#: Packages that have a part in something that is measured.
+PACKAGES = (
+    *("numpy", "llvmlite", "torch", "onnx", "onnxruntime", "openvino", "jax", "jaxlib"),
+    *("scipy", "scikit-image", "pylops", "pyproximal", "deepinv"),
+)
 
 
 def machine() -> dict[str, str]:

@@ -13,6 +13,7 @@ from trous.cli.autoencoding import autoencode
 from trous.cli.bench import bench
 from trous.cli.convert import convert
 from trous.cli.deblur import deblur
+from trous.cli.deconvolution import deconvolution
 from trous.cli.demo import demo
 from trous.cli.draw import draw
 from trous.cli.explain import explain
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 bench.command()(worth.audio)
+bench.command()(deconvolution)
 bench.command()(worth.upsampling)
 bench.command()(worth.upscale)
 bench.command()(worth.wavenet)

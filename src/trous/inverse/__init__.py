@@ -4,6 +4,7 @@ A transposed convolution has the shape of the input and is the adjoint, not the 
 a matrix that solvers take; `deconvolve` estimates a picture from a blurred one.
 """
 
+from trous.inverse.entry import deconvolve
 from trous.inverse.operator import linear_operator
 
-__all__ = ["linear_operator"]
+__all__ = ["deconvolve", "linear_operator"]

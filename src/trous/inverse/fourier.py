@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from math import log2, prod
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -20,11 +21,11 @@ from trous.backends.cpu.run import thread_count
 from trous.plan.circle import circle_size
 from trous.plan.grid import Grid
 
-Array = np.ndarray
+Array = np.ndarray[Any, Any]
 
 #: Multiply-adds of a direct kernel in the time that a transform takes for one of its `size * log2(size)` steps: 50
-#: against 3.6 thousand million a second (two cores with AVX-512, float32), for transforms of one axis, which make no use
-#: of vectors, 1.2.
+#: against 3.6 thousand million a second (two cores with AVX-512, float32). Transforms of one axis make no use of
+#: vectors: 1.2.
 STEP, STEP_OF_ONE_AXIS = 14, 42
 
 
@@ -53,8 +54,8 @@ class Fourier:
         bound = operation.bound.axes
         sizes = [circle_size(axis) for axis in bound]
         self._size = tuple(fast(n) for n in sizes if n is not None)
-        self._inputs = tuple(slice(0, axis.plan.up * axis.input_size, axis.plan.up) for axis in bound)
-        self._outputs = tuple(slice(0, axis.plan.down * axis.output_size, axis.plan.down) for axis in bound)
+        self._inputs: Any = tuple(slice(0, axis.plan.up * axis.input_size, axis.plan.up) for axis in bound)
+        self._outputs: Any = tuple(slice(0, axis.plan.down * axis.output_size, axis.plan.down) for axis in bound)
 
     @staticmethod
     def why_not(operation: Operation, dtype: str) -> str | None:
@@ -80,9 +81,7 @@ class Fourier:
     def adjoint(self, y: Array) -> Array:
         return self._apply(y, self._outputs, self._inputs, self._operation.adjoint, "bgof,goif->bgif", conjugate=False)
 
-    def _apply(
-        self, x: Array, read: tuple[slice, ...], written: tuple[slice, ...], what: Operation, sums: str, conjugate: bool
-    ) -> Array:
+    def _apply(self, x: Array, read: Any, written: Any, what: Operation, sums: str, conjugate: bool) -> Array:
         batch, groups = x.shape[0], what.groups
         if all(places.step == 1 for places in read):
             spectrum = transform(x, self._size)
@@ -112,7 +111,11 @@ class Fourier:
         distances = [Grid(axis).kernel for axis in what.bound.axes]
         used = [sorted(along) for along in distances]
         at = [[along[k] % n for k in ks] for along, ks, n in zip(distances, used, self._size, strict=True)]
-        np.add.at(circle, (..., *np.ix_(*at)), w[(..., *np.ix_(*used))])
+        there: Any = np.ix_(*at)
+        kept: Any = np.ix_(*used)
+        np.add.at(
+            circle, (slice(None), slice(None), slice(None), *there), w[(slice(None), slice(None), slice(None), *kept)]
+        )
         spectrum = transform(circle, self._size)
         return spectrum.reshape(*w.shape[:3], -1)
 

@@ -34,6 +34,7 @@ class PlanOperator(LinearOperator):
         self._operation, self._w, self._padding_mode = operation, w, padding_mode
         self._of_batch = lru_cache(maxsize=4)(self._product)
         super().__init__(w.dtype, (prod(self.dimsd), prod(self.dims)))
+        self._of_batch(operation.batch)  # what cannot be is said here
 
     def _product(self, batch: int) -> Product:
         operation = replace(self._operation, batch=batch)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from trous.inverse.blur import Blur
+from trous.inverse.noise import noise_level
 from trous.inverse.torus import Torus
 from trous.plan.circle import ObservedAxis
 
@@ -45,7 +46,7 @@ class Task:
         psf: `(pictures or 1, colours or 1, *kernel)`.
         mask: 1 where y counts, else 0, of the shape of y; None where all does.
         axes: geometry of the spatial axes.
-        noise: standard deviation of the noise, `(pictures, 1, ...)`, or None where it is to be estimated.
+        told: standard deviation of the noise, or None where it is to be estimated.
         weight: of the smoothness term, or None where it follows from the noise.
         iterations: how many, or None where the method finds out.
         nonnegative: whether the estimate has to be at least 0.
@@ -56,11 +57,18 @@ class Task:
     psf: Array
     mask: Array | None
     axes: tuple[ObservedAxis, ...]
-    noise: float | None
+    told: float | None
     weight: float | None
     iterations: int | None
     nonnegative: bool
     watch: Watch
+
+    @cached_property
+    def noise(self) -> Array:
+        """Standard deviation of the noise of each picture, `(pictures, 1, ...)`, as told or estimated."""
+        if self.told is not None:
+            return np.full((len(self.y), *[1] * (self.y.ndim - 1)), self.told)
+        return noise_level(self.y, self.mask)
 
     @cached_property
     def blur(self) -> Blur:

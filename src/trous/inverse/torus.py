@@ -8,13 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from trous.inverse.fourier import fast, invert, transform
 from trous.plan.circle import ObservedAxis
 
-Array = np.ndarray
+Array = np.ndarray[Any, Any]
+
+
+def spectrum_at(size: Sequence[int], psf: Array, axes: Sequence[ObservedAxis]) -> Array:
+    """The spectrum of PSFs on a torus of any size, their centres at 0."""
+    circle = np.zeros((*psf.shape[:2], *size), psf.dtype)
+    at: Any = np.ix_(*(axis.turns(n) for axis, n in zip(axes, size, strict=True)))
+    np.add.at(circle, (slice(None), slice(None), *at), psf)
+    return transform(circle, size)
+
+
+def laplacian_at(size: Sequence[int], dtype: Any) -> Array:
+    """The spectrum of the sum over axes of (adjoint of the difference of neighbours) times (that difference)."""
+    total = np.zeros(())
+    for axis, n in enumerate(size):
+        count = n // 2 + 1 if axis == len(size) - 1 else n
+        total = total[..., None] + 4 * np.sin(np.pi * np.arange(count) / n) ** 2
+    return total.astype(dtype)
 
 
 class Torus:
@@ -31,17 +49,11 @@ class Torus:
         self.axes = tuple(axes)
         is_closed = axes[0].surroundings == "periodic"
         self.size = tuple(axis.least_circle if is_closed else fast(axis.least_circle) for axis in axes)
-        self._places = (..., *(axis.places for axis in axes))
-        self._result = (..., *(slice(axis.origin, axis.origin + axis.result) for axis in axes))
+        self._places: Any = (..., *(axis.places for axis in axes))
+        self._result: Any = (..., *(slice(axis.origin, axis.origin + axis.result) for axis in axes))
         self.data = self.spread(y if mask is None else y * mask)
         self.observed = self.spread(np.ones((1, 1, *y.shape[2:]), y.dtype) if mask is None else mask.astype(y.dtype))
-        self.spectrum = transform(self._on_torus(psf), self.size)
-
-    def _on_torus(self, psf: Array) -> Array:
-        circle = np.zeros((*psf.shape[:2], *self.size), psf.dtype)
-        turns = [axis.turns(n) for axis, n in zip(self.axes, self.size, strict=True)]
-        np.add.at(circle, (..., *np.ix_(*turns)), psf)
-        return circle
+        self.spectrum = spectrum_at(self.size, psf, axes)
 
     def spread(self, y: Array) -> Array:
         """Values of data at the places of the data, zeros elsewhere."""
@@ -70,21 +82,23 @@ class Torus:
 
     @cached_property
     def laplacian(self) -> Array:
-        """The spectrum of the sum over axes of (adjoint of the difference of neighbours) times (that difference)."""
-        total = np.zeros((), np.float64)
-        for axis, n in enumerate(self.size):
-            count = n // 2 + 1 if axis == len(self.size) - 1 else n
-            along = 4 * np.sin(np.pi * np.arange(count) / n) ** 2
-            total = total[..., None] + along
-        return total.astype(self.data.dtype)
+        """`laplacian_at` the torus's size."""
+        return laplacian_at(self.size, self.data.dtype)
+
+    def filled(self) -> Array:
+        """The data, and where there are none means of those around them: near ones count most, far ones suffice."""
+        spread = 1 / (1e-3 + self.laplacian)
+        observed = self.observed + np.zeros_like(self.data)
+        sums, counts = (self.inverse(spread * self.transform(x)) for x in (self.data, observed))
+        return np.where(observed > 0, self.data, sums / np.maximum(counts, np.finfo(counts.dtype).eps))
 
     @cached_property
     def _copies(self) -> list[tuple[Array, Array]]:
-        """For each axis the extended positions in groups that hold the same value: group of each, size of each group."""
+        """For each axis the extended positions by groups of one value: the group of each, the size of each group."""
         groups = []
         for axis in self.axes:
-            sources = np.array([axis.result if i is None else i for i in axis.sources])
-            groups.append((sources, np.bincount(sources, minlength=axis.result + 1)))
+            sources = np.array(axis.sources)
+            groups.append((sources, np.bincount(sources)))
         return groups
 
     def tie(self, x: Array) -> Array | None:
@@ -98,12 +112,11 @@ class Torus:
         if kind != "reflect":
             return None
         tied = x.copy()
-        for n, (sources, counts) in enumerate(self._copies):
-            axis = x.ndim - len(self.axes) + n
-            ahead = (slice(None),) * axis
-            part = np.moveaxis(tied[(*ahead, slice(len(sources)))], axis, 0)
-            sums = np.zeros((len(counts), *part.shape[1:]), x.dtype)
-            np.add.at(sums, sources, part)
-            sums /= np.maximum(counts, 1).reshape(-1, *[1] * (part.ndim - 1)).astype(x.dtype)
-            tied[(*ahead, slice(len(sources)))] = np.moveaxis(sums[sources], 0, axis)
+        inside: Any = (..., *(slice(axis.extended) for axis in self.axes))  # no datum sees what is beyond
+        for n, (sources, counts) in enumerate(self._copies, start=x.ndim - len(self.axes)):
+            block = np.moveaxis(tied[inside], n, 0)
+            sums = np.zeros((len(counts), *block.shape[1:]), x.dtype)
+            np.add.at(sums, sources, block)
+            sums /= counts.reshape(-1, *[1] * (block.ndim - 1)).astype(x.dtype)
+            block[...] = sums[sources]
         return tied

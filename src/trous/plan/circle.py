@@ -17,7 +17,7 @@ from math import gcd
 from trous.errors import TrousError
 from trous.plan.axis import conv_axis
 from trous.plan.bind import BoundAxis
-from trous.plan.border import source_indices
+from trous.plan.border import check_border, source_indices
 from trous.plan.grid import Grid
 
 #: What may surround a picture, and the padding mode that says the same; None where only the picture's own data count.
@@ -79,15 +79,16 @@ class ObservedAxis:
 
     @cached_property
     def sources(self) -> tuple[int | None, ...]:
-        """For each extended position the one of the estimate that it copies, None for none.
+        """For each extended position the one of the estimate that it copies, None for none."""
+        return source_indices(SURROUNDINGS[self.surroundings] or "zeros", self.result, self.before, self.after)
 
-        Raises TrousError where the surroundings would need more of the picture than there is.
-        """
-        mode = SURROUNDINGS[self.surroundings]
+    def check(self) -> None:
+        """Raises TrousError where the surroundings would be copied from more of the picture than there is."""
         try:
-            return source_indices(mode or "zeros", self.result, self.before, self.after)
-        except TrousError as error:
-            raise TrousError("psf", f"must fit the picture for boundary {self.surroundings!r}: {error}", self.kernel)
+            check_border(SURROUNDINGS[self.surroundings] or "zeros", self.result, self.before, self.after)
+        except TrousError:
+            rule = f"must reach less far than the estimate's {self.result} positions for boundary {self.surroundings}"
+            raise TrousError("psf", rule, f"{self.kernel} positions") from None
 
     @cached_property
     def bound(self) -> BoundAxis:
@@ -108,6 +109,12 @@ class ObservedAxis:
     def places(self) -> slice:
         """Where on the circle the data lie."""
         return slice(self.origin, self.origin + self.result, self.stride)
+
+    @property
+    def aliases(self) -> list[list[int]]:
+        """For each frequency of the data the `stride` ones of the estimate that look alike at every `stride`-th
+        position: `stride` lists of `size`."""
+        return [[k + j * self.size for k in range(self.size)] for j in range(self.stride)]
 
     def turns(self, circle: int) -> list[int]:
         """Where on the circle each index of the PSF lies, so that its product with a picture's spectrum is the blur."""
