@@ -82,14 +82,18 @@ def trimmed(psf: np.ndarray) -> np.ndarray:
 
 
 def centred(psf: np.ndarray) -> np.ndarray:
-    """The PSF with zeros at one side of each axis, so that the pixel nearest its centroid is the middle.
+    """The PSF with zeros at one side of each axis, so that its centroid is near its centre.
 
-    >>> centred(np.array([0, 1, 2, 1]))
-    array([0, 1, 2, 1, 0])
+    What is less than OFF_CENTRE away stays: whole pixels cannot bring it nearer by as much as they make the PSF larger.
+
+    >>> centred(np.array([4, 1, 0, 0, 0]))
+    array([0, 4, 1])
     """
-    middle = [int(n // 2 + np.rint(off)) for n, off in zip(psf.shape, off_centre(psf), strict=True)]
-    reach = [max(m, n - 1 - m) for n, m in zip(psf.shape, middle, strict=True)]
-    sides = [(r - m, r - (n - 1 - m)) for n, m, r in zip(psf.shape, middle, reach, strict=True)]
+    steps = [round(off) if abs(off) >= OFF_CENTRE else 0 for off in off_centre(psf)]
+    before = [n // 2 + step for n, step in zip(psf.shape, steps, strict=True)]
+    after = [n - 1 - b for n, b in zip(psf.shape, before, strict=True)]
+    # An even size has one pixel more before its centre, index size//2, than behind.
+    sides = [(max(a - b, 0), max(b - 1 - a, 0)) for b, a in zip(before, after, strict=True)]
     return trimmed(np.pad(psf, sides))
 
 
