@@ -10,7 +10,7 @@ from scipy.signal import convolve2d
 
 import trous
 from trous.inverse.request import Task
-from trous.inverse.total_variation import Solver, filled, total_variation
+from trous.inverse.total_variation import Solver, total_variation
 from trous.plan.circle import ObservedAxis
 
 PSF = np.array([1.0, 3, 2, 0.5, 0.25]) / 6.75
@@ -106,7 +106,7 @@ def test_no_allowed_picture_nearby_is_better(boundary: str, nonnegative: bool) -
         for _ in range(5):
             there = solver.allowed(estimate + scale * rng.normal(size=estimate.shape))
             assert objective(problem, there, weight) > least
-    for target in (problem.torus.data, filled(problem.torus), np.zeros_like(estimate)):
+    for target in (problem.torus.data, problem.torus.filled(), np.zeros_like(estimate)):
         there = solver.allowed(estimate + 0.01 * (target - estimate))
         assert objective(problem, there, weight) > least * (1 - 1e-7)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 
 from trous.inverse.request import Task
-from trous.inverse.torus import Torus
 
 Array = np.ndarray
 
@@ -104,7 +103,7 @@ class Solver:
         self.penalty = penalty.astype(dtype)  # of v, and of z
         self.data_penalty = (penalty / SMOOTHNESS).astype(dtype)
 
-        self.light = filled(torus)
+        self.light = torus.filled()
         self.light_multiplier = np.zeros_like(self.light)
         self.x = self.allowed(self.light * np.sign(sums).astype(dtype))
         self.limited = self.nonnegative or torus.tie(self.x) is not None
@@ -179,15 +178,6 @@ def relaxed(now: Array, before: Array, multiplier: Array) -> Array:
     result += (1 - RELAXATION) * before
     result += RELAXATION * multiplier  # before is the variable and its multiplier
     return result
-
-
-def filled(torus: Torus) -> Array:
-    """The data, and means of those around them where there are none: near ones count most, far ones suffice."""
-    spread = 1 / (1e-3 + torus.laplacian)
-    sums = torus.inverse(spread * torus.transform(torus.data))
-    observed = torus.observed + np.zeros_like(torus.data)
-    counts = torus.inverse(spread * torus.transform(observed))
-    return np.where(observed > 0, torus.data, sums / np.maximum(counts, np.finfo(counts.dtype).eps))
 
 
 def difference(x: Array, axis: int) -> Array:
