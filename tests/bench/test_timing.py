@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from trous.bench.timing import LEAST_ROUNDS, interleaved
+from trous.bench.timing import LEAST_ROUNDS, interleaved, rounds
 
 
 def test_every_contender_has_its_turns_and_its_place_in_the_order() -> None:
@@ -35,3 +35,10 @@ def test_the_first_calls_of_a_block_do_not_count() -> None:
 
     assert interleaved({"only": warming}, seconds=0)["only"] < 0.015
     assert calls == 2 * LEAST_ROUNDS
+
+
+def test_long_calls_take_turns() -> None:
+    seen: list[str] = []
+    times = rounds({"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}, 3)
+    assert seen == ["a", "b"] * 3
+    assert set(times) == {"a", "b"}

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.signal import convolve2d
 
+import trous
 from trous.inverse.request import Task
-from trous.inverse.total_variation import Solver, filled, total_variation
+from trous.inverse.total_variation import Solver, total_variation
 from trous.plan.circle import ObservedAxis
 
 PSF = np.array([1.0, 3, 2, 0.5, 0.25]) / 6.75
@@ -104,7 +106,7 @@ def test_no_allowed_picture_nearby_is_better(boundary: str, nonnegative: bool) -
         for _ in range(5):
             there = solver.allowed(estimate + scale * rng.normal(size=estimate.shape))
             assert objective(problem, there, weight) > least
-    for target in (problem.torus.data, filled(problem.torus), np.zeros_like(estimate)):
+    for target in (problem.torus.data, problem.torus.filled(), np.zeros_like(estimate)):
         there = solver.allowed(estimate + 0.01 * (target - estimate))
         assert objective(problem, there, weight) > least * (1 - 1e-7)
 
@@ -180,3 +182,19 @@ def test_it_stops_when_told_and_when_nothing_changes() -> None:
     seen.clear()
     total_variation(task(y, SQUARE, iterations=7, watch=lambda *state: bool(seen.append(state[:3]))))
     assert len(seen) == 7
+
+
+def test_each_picture_of_a_batch_is_the_one_that_it_is_alone() -> None:
+    rng = np.random.default_rng(0)
+    sharp = np.repeat(np.repeat(rng.random((3, 8, 8)), 4, 1), 4, 2)
+    psf = np.full((5, 5), 1 / 25)
+    y = np.stack([convolve2d(one, psf, "valid") for one in sharp])
+    y += np.array([0.001, 0.01, 0.1])[:, None, None] * rng.standard_normal(y.shape)
+    seen: list[int] = []
+    together = trous.deconvolve(y, psf, callback=lambda state: seen.append(state.iteration))
+    counts = []
+    for one, wanted in zip(y, together, strict=True):
+        alone: list[int] = []
+        assert np.allclose(trous.deconvolve(one, psf, callback=lambda s, a=alone: a.append(s.iteration)), wanted)
+        counts.append(len(alone))
+    assert len(set(counts)) > 1 and max(counts) == len(seen)

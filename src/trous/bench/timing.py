@@ -39,6 +39,17 @@ def in_turns(blocks: Mapping[str, Callable[[], float]], seconds: float) -> dict[
     return {name: median(values) for name, values in times.items()}
 
 
+def rounds(calls: Mapping[str, Callable[[], Any]], count: int = 3) -> dict[str, float]:
+    """Median seconds of one call, by contender, for calls of seconds: each in its turn, `count` times."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(count):
+        for name, call in calls.items():
+            before = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - before)
+    return {name: median(values) for name, values in times.items()}
+
+
 def block(call: Callable[[], Any]) -> float:
     """Median seconds of one call, over the second half of a block of at least two."""
     times: list[float] = []

@@ -7,10 +7,11 @@ import sys
 from trous.errors import TrousError
 
 #: What the commands import that `import trous` does not need, by module, and the names to install it under; then what
-#: only those on picture files of any size do, only those on sound, only those that train, and only the measures of
-#: deconvolution.
+#: only those on picture files of any size do, only `deblur`, only those on sound, only those that train, and only the
+#: measures of deconvolution.
 EXTRA = {"typer": "typer", "rich": "rich", "PIL": "pillow", "torch": "torch"}
 PICTURES = {"pyvips": "'pyvips[binary]'", "safetensors": "safetensors"}
+DEBLUR = {"scipy": "scipy", "tifffile": "tifffile", "h5py": "h5py"}
 SOUND = {"soundfile": "soundfile", "soxr": "soxr", "matplotlib": "matplotlib"}
 TRAIN = {"lightning": "lightning", "tensorboard": "tensorboard"}
 MEASURED = {
@@ -29,7 +30,7 @@ def main() -> None:
         _fail(str(error))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        needed = next((group for group in (EXTRA, PICTURES, SOUND, TRAIN, MEASURED) if missing in group), None)
+        needed = next((group for group in (EXTRA, PICTURES, DEBLUR, SOUND, TRAIN, MEASURED) if missing in group), None)
         if needed is None:
             raise
         _fail(f"{needed[missing]} is not installed; the commands need: pip install {' '.join(needed.values())}")

@@ -12,6 +12,7 @@ from trous.cli.audio import audio
 from trous.cli.autoencoding import autoencode
 from trous.cli.bench import bench
 from trous.cli.convert import convert
+from trous.cli.deblur import deblur
 from trous.cli.deconvolution import deconvolution
 from trous.cli.demo import demo
 from trous.cli.draw import draw
@@ -39,6 +40,7 @@ app.add_typer(audio, name="audio")
 app.add_typer(autoencode, name="autoencode")
 app.add_typer(bench, name="bench")
 app.command()(convert)
+app.command()(deblur)
 app.command()(demo)
 app.command()(draw)
 app.command()(explain)
@@ -75,6 +77,7 @@ def _trous(
       trous stack 16000                 dilated layers that see 16,000 samples
       trous inspect mynet:UNet -i 1,3,256,256
       trous upscale photo.jpg large.png --scale 2
+      trous deblur photo.png sharp.png --psf motion:15,30
       trous train autoencoder photos    pictures to a few values and back
       trous autoencode show shirt.png   with a trained one
       trous audio render amp.nam di.wav out.wav

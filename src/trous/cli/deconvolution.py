@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trous.cli import show
-from trous.cli.bench import RESULTS, Output, Seconds, Threads, threads_of
+from trous.cli.bench import RESULTS, Output, Threads, threads_of
 
 
 class Part(StrEnum):
@@ -38,7 +38,6 @@ def deconvolution(
         "runs/deconvolution"
     ),
     threads: Threads = None,
-    seconds: Seconds = 10.0,
     output: Output = None,
 ) -> None:
     """Deconvolution on real data, beside scikit-image, PyLops, deepinv and flowdec.
@@ -80,5 +79,5 @@ def deconvolution(
         elif part is Part.bars:
             record = bars.measure(root, show.track)
         else:
-            record = show.timed(lambda: galaxies.measure(root, seconds, show.track))
+            record = show.timed(lambda: galaxies.measure(root, show.track))
         show.finish(record, folder)

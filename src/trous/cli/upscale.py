@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trous.cli.ending import terminable
+from trous.cli.folders import bar, summary
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
+    from trous.apps.pictures import FolderReport
     from trous.apps.upscale import Network
-    from trous.apps.upscale.files import Enlarged, FolderReport
+    from trous.apps.upscale.files import Enlarged
 
 
 def upscale(
@@ -53,9 +55,9 @@ def upscale(
             report = _folder(source, target, network, force)
         for path, error in report.failed:
             typer.echo(f"trous: {path.name}: {error}", err=True)
-        for done in report.enlarged:
+        for done in report.done:
             _say_pages(done)
-        typer.echo(_summary(report, time.perf_counter() - started))
+        typer.echo(summary(report, "enlarged", time.perf_counter() - started))
         raise typer.Exit(1 if report.failed else 0)
     if target.is_dir():
         target = target / source.name
@@ -82,53 +84,28 @@ def _network(scale: int | None, model: str) -> Network:
 def _file(source: Path, target: Path, network: Network) -> Enlarged:
     from trous.apps.upscale.files import enlarge_file
 
-    with _bar() as bar:
-        rows = bar.add_task(source.name, total=None)
+    with bar() as shown:
+        rows = shown.add_task(source.name, total=None)
         return enlarge_file(
-            source, target, network, progress=lambda done, whole: bar.update(rows, completed=done, total=whole)
+            source, target, network, progress=lambda done, whole: shown.update(rows, completed=done, total=whole)
         )
 
 
-def _folder(source: Path, target: Path, network: Network, force: bool) -> FolderReport:
-    from trous.apps.upscale.files import Progress, enlarge_folder, pictures_and_others
+def _folder(source: Path, target: Path, network: Network, force: bool) -> FolderReport[Enlarged]:
+    from trous.apps.pictures import pictures_and_others
+    from trous.apps.upscale.files import Progress, enlarge_folder
 
     count, begun = len(pictures_and_others(source)[0]), itertools.count(1)
-    with _bar() as bar:
-        rows = bar.add_task("", total=None)
+    with bar() as shown:
+        rows = shown.add_task("", total=None)
 
         def watch(path: Path) -> Progress:
-            bar.reset(rows, total=None, description=f"{next(begun)} of {count}: {path.name}")
-            return lambda done, whole: bar.update(rows, completed=done, total=whole)
+            shown.reset(rows, total=None, description=f"{next(begun)} of {count}: {path.name}")
+            return lambda done, whole: shown.update(rows, completed=done, total=whole)
 
         return enlarge_folder(source, target, network, replace=force, watch=watch)
-
-
-def _bar() -> Any:
-    """A bar on standard error, gone when the work is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    name = TextColumn("{task.description}", markup=False)
-    columns = name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True)
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _say_pages(done: Enlarged) -> None:
     if done.pages > 1:
         typer.echo(f"trous: mind: {done.source.name} has {done.pages} pages; the first was enlarged", err=True)
-
-
-def _summary(report: FolderReport, seconds: float) -> str:
-    """What became of the files of a folder, in one line."""
-    said = [f"{_counted(len(report.enlarged), 'picture')} enlarged in {seconds:.1f} s"]
-    if report.failed:
-        said.append(f"{len(report.failed)} failed")
-    if report.there:
-        said.append(f"{len(report.there)} there already (--force does them again)")
-    if report.left_out:
-        said.append(f"{_counted(len(report.left_out), 'other file')} left out")
-    return ", ".join(said)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

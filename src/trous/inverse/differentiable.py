@@ -19,7 +19,7 @@ from trous.inverse.wiener import Equations
 def wiener(task: Task, layout: Layout, y: Tensor, psf: Tensor) -> Tensor:
     """`trous.inverse.wiener.wiener` of tensors that require gradients. What the prior took from y is held constant."""
     equations = Equations(task)
-    found = equations.solve(equations.adjoint(equations.data))
+    found = equations.minimum()
     dtype = torch.from_numpy(task.y).dtype
     kernel = layout.inward_psf(psf).to("cpu", dtype)
     kernel = kernel / kernel.sum(tuple(range(2, kernel.ndim)), keepdim=True)

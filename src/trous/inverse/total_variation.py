@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 
 from trous.inverse.request import Task
-from trous.inverse.torus import Torus
 
 Array = np.ndarray
 
@@ -38,9 +37,9 @@ def total_variation(task: Task) -> Array:
     iterations = ITERATIONS if task.iterations is None else task.iterations
     for iteration in range(1, iterations + 1):
         change = solver.step()
-        if task.watch(iteration, iterations, solver.residual, solver.estimate):
-            break
-        if task.iterations is None and change < CHANGE:
+        if task.iterations is None:
+            solver.finished |= change < CHANGE
+        if task.watch(iteration, iterations, solver.residual, solver.estimate) or solver.finished.all():
             break
     return solver.estimate()
 
@@ -104,7 +103,7 @@ class Solver:
         self.penalty = penalty.astype(dtype)  # of v, and of z
         self.data_penalty = (penalty / SMOOTHNESS).astype(dtype)
 
-        self.light = filled(torus)
+        self.light = torus.filled()
         self.light_multiplier = np.zeros_like(self.light)
         self.x = self.allowed(self.light * np.sign(sums).astype(dtype))
         self.limited = self.nonnegative or torus.tie(self.x) is not None
@@ -122,8 +121,9 @@ class Solver:
         self.noise = noise.reshape(-1)
         self.counted = np.maximum((torus.observed + np.zeros_like(self.x)).sum(inner), 1)
         self.residual = float("inf")
+        self.finished = np.zeros(len(task.y), bool)  # pictures that stay as they are, each from its own time on
 
-    def step(self) -> float:
+    def step(self) -> Array:
         """One iteration, and the largest root mean square change of a picture by it, as a share of its noise."""
         torus = self.torus
         target = divergence(self.gradients, 1 - 2 * self.share)
@@ -158,8 +158,8 @@ class Solver:
             self.limit_multiplier = self.limit_sum - self.allowed(self.limit_sum)
 
         change = np.sqrt(_squares(x - self.x) / (x.size / len(x))) / self.noise
-        self.x = x
-        return float(change.max())
+        self.x = np.where(self.finished.reshape(-1, *[1] * (x.ndim - 1)), self.x, x) if self.finished.any() else x
+        return change
 
     def allowed(self, x: Array) -> Array:
         """The nearest picture that the boundary and the sign allow."""
@@ -178,15 +178,6 @@ def relaxed(now: Array, before: Array, multiplier: Array) -> Array:
     result += (1 - RELAXATION) * before
     result += RELAXATION * multiplier  # before is the variable and its multiplier
     return result
-
-
-def filled(torus: Torus) -> Array:
-    """The data, and means of those around them where there are none: near ones count most, far ones suffice."""
-    spread = 1 / (1e-3 + torus.laplacian)
-    sums = torus.inverse(spread * torus.transform(torus.data))
-    observed = torus.observed + np.zeros_like(torus.data)
-    counts = torus.inverse(spread * torus.transform(observed))
-    return np.where(observed > 0, torus.data, sums / np.maximum(counts, np.finfo(counts.dtype).eps))
 
 
 def difference(x: Array, axis: int) -> Array:

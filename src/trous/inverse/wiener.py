@@ -23,15 +23,15 @@ from trous.inverse.torus import laplacian_at, spectrum_at
 
 Array = np.ndarray
 
-#: What may be left of the equations' right side: far below what shows, above the rounding of float32.
-LEFT = 3e-5
+#: What may be left of the equations, as a share of the noise in them, and of the right side where there is none.
+OF_NOISE, LEFT = 0.01, 1e-6
 ITERATIONS = 200
 
 
 def wiener(task: Task) -> Array:
     """The estimate `(pictures, colours, *result)`."""
     equations = Equations(task)
-    return equations.crop(equations.solve(equations.adjoint(equations.data)))
+    return equations.crop(equations.minimum())
 
 
 class Equations:
@@ -54,6 +54,8 @@ class Equations:
         share = float(torus.observed.mean() * prod(torus.size) / prod(self.size))
         # A frequency that neither data nor prior know of stays out: rounding must not be divided by nothing.
         self._inverse = 1 / (share * gain + self.rough + float(np.finfo(task.y.dtype).eps) ** 2)
+        energy = (task.psf.astype(np.float64) ** 2).sum(tuple(range(2, task.psf.ndim)), keepdims=True)
+        self._noise = OF_NOISE**2 * task.noise**2 * energy * (task.y[0, 0].size if task.weight is None else 0)
         self.is_diagonal = self._blur is None and bool(torus.observed.all())
 
     def forward(self, x: Array) -> Array:
@@ -73,14 +75,19 @@ class Equations:
     def left_side(self, x: Array) -> Array:
         return self.adjoint(self.forward(x)) + invert(transform(x, self.size) * self.rough, self.size)
 
-    def solve(self, right: Array) -> Array:
+    def minimum(self) -> Array:
+        """The estimate on the grid of x. It begins as if what was not observed went on as smoothly as it can."""
+        start = None if self._blur is not None else self._divided(self.adjoint(self._torus.filled()))
+        return self.solve(self.adjoint(self.data), start)
+
+    def solve(self, right: Array, start: Array | None = None) -> Array:
         """The x with this right side, by preconditioned conjugate gradients (Hestenes and Stiefel 1952), each picture
         and colour with steps of its own; where the division is exact, by the division."""
-        x = self._divided(right)
+        x = self._divided(right) if start is None else start
         if self.is_diagonal:
             return x
         rest = right - self.left_side(x)
-        goal = LEFT**2 * _dot(right, right)
+        goal = np.maximum(LEFT**2 * _dot(right, right), self._noise)
         better = self._divided(rest)
         direction, slope = better, _dot(rest, better)
         for _ in range(ITERATIONS):

@@ -16,9 +16,9 @@ import safetensors.numpy
 from PIL import Image
 
 from apps.upscale.test_network import KERNELS, network
-from trous.apps.pictures import Layout, open_picture, save_picture
+from trous.apps.pictures import Layout, open_picture, pictures_and_others, save_picture
 from trous.apps.upscale import rows
-from trous.apps.upscale.files import enlarge_file, enlarge_folder, pictures_and_others
+from trous.apps.upscale.files import enlarge_file, enlarge_folder
 from trous.apps.upscale.model import Upscaler, tensors
 from trous.apps.upscale.rows import enlarge, enlarge_rows
 from trous.errors import TrousError
@@ -146,7 +146,7 @@ def test_a_folder(album: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "large"
     report = enlarge_folder(album, target, NET, watch=watch)
     assert begun == ["a.png", "b.JPG", "bad.png", "c.tif"]
-    assert [done.target.name for done in report.enlarged] == ["a.png", "b.JPG", "c.tif"]
+    assert [done.target.name for done in report.done] == ["a.png", "b.JPG", "c.tif"]
     assert [(path.name, error.rule[:17]) for path, error in report.failed] == [("bad.png", "must be a picture")]
     assert [path.name for path in report.left_out] == ["._a.png", "notes.txt"]
     assert report.there == []
@@ -163,7 +163,7 @@ def test_a_folder_is_gone_on_with(album: Path, tmp_path: Path) -> None:
     assert (target / "a.png").read_bytes() == b"old"
     report = enlarge_folder(album, target, NET, replace=True)
     assert report.there == []
-    assert len(report.enlarged) == 3
+    assert len(report.done) == 3
     assert pixels(target / "a.png").shape == (14, 18, 3)
 
 

@@ -7,12 +7,11 @@ float64.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from statistics import geometric_mean, median
+from statistics import geometric_mean
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from trous.apps.data import pictures_in
 from trous.apps.deconvolution.cases import PICTURES, read_grey
 from trous.apps.deconvolution.runs import kept
 from trous.bench.record import Record, Track
+from trous.bench.timing import rounds
 
 WIDTHS = (5, 9, 15, 25, 51)
 SIZES = (512, 1024, 2048, 4096)
@@ -31,7 +31,6 @@ ITERATIONS: dict[int, tuple[int, ...]] = {512: (30, 100), 1024: (30, 100), 2048:
 GAUSSIAN, SIGMA = 1024, 1 / 6
 #: Photons of a white pixel; pixels to a side of a photograph in the picture.
 PHOTONS, TILE = 1000.0, 512
-ROUNDS = 3
 #: Pictures in one call, their size and the kernel's width.
 BATCH = (64, 128, 9)
 
@@ -144,7 +143,7 @@ def timed(job: Job, root: Path, threads: int) -> dict[str, Any]:
         "same_likelihood": partial(ours, y, kernel, count),
         "same_iterations": partial(ours, y, kernel, job.iterations),
     }
-    return {**vars(job), "needed": count, "seconds": _medians(calls)}
+    return {**vars(job), "needed": count, "seconds": rounds(calls)}
 
 
 def batch(threads: int) -> dict[str, Any]:
@@ -159,18 +158,7 @@ def batch(threads: int) -> dict[str, Any]:
         for each in pictures:
             theirs(each, kernel, job.iterations, threads)
 
-    return {"seconds": _medians({"theirs": loop, "together": partial(ours, pictures, kernel, job.iterations)})}
-
-
-def _medians(calls: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
-    """Of one call, in turns; the calls are long, so that a warm-up would add little but time."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            before = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - before)
-    return {name: median(values) for name, values in times.items()}
+    return {"seconds": rounds({"theirs": loop, "together": partial(ours, pictures, kernel, job.iterations)})}
 
 
 def measure(root: Path, folder: Path, sizes: Iterable[int], threads: int, track: Track[Any]) -> Record:
