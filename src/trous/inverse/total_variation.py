@@ -17,7 +17,7 @@ Array = np.ndarray
 
 ITERATIONS = 100
 #: An iteration that changes the picture by less than this share of the noise is the last.
-CHANGE = 0.1
+CHANGE = 0.05
 #: Over-relaxation (Eckstein and Bertsekas 1992): below 2, and 1 without.
 RELAXATION = 1.8
 #: Penalty of v over that of u: how strongly the picture is smoothed between two looks at the data.
