@@ -50,7 +50,14 @@ def blur(size: int, boundary: str = "zero", stride: int = 1) -> Matrix:
 
 
 def task(blur: Matrix, y: np.ndarray, **given: object) -> SimpleNamespace:
-    usual = {"mask": None, "noise": 0.0, "weight": None, "iterations": None, "watch": lambda *state: False, "space": MEMORY}
+    usual = {
+        "mask": None,
+        "noise": 0.0,
+        "weight": None,
+        "iterations": None,
+        "watch": lambda *state: False,
+        "space": MEMORY,
+    }
     return SimpleNamespace(blur=blur, y=y, **(usual | given))
 
 

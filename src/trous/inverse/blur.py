@@ -30,9 +30,7 @@ class Blur:
         latent_size, observed_size, result_size: sizes of the latent picture, the data, and of what the user gets.
     """
 
-    def __init__(
-        self, psf: Array, axes: Sequence[ObservedAxis], pictures: int, colours: int, space: Space = MEMORY
-    ):
+    def __init__(self, psf: Array, axes: Sequence[ObservedAxis], pictures: int, colours: int, space: Space = MEMORY):
         self.axes = tuple(axes)
         self.result_size = tuple(axis.result for axis in axes)
         self.observed_size = tuple(axis.size for axis in axes)

@@ -86,6 +86,7 @@ def deconvolve(
     Raises:
         TrousError: an argument that cannot be; NaN or infinity in y where the mask counts it, negative numbers for
             richardson_lucy among them.
+        OSError: there is no room for the temporary files beside a memory-mapped `out`.
 
     >>> x = np.zeros(9)
     >>> x[4] = 1.0
@@ -255,7 +256,9 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: Any, has_tensors: bool) 
     if not isinstance(out, np.ndarray) or not out.flags.writeable:
         raise TrousError("out", "must be a NumPy array that can be written to", type(out).__name__)
     if out.shape != shape or out.dtype != dtype:
-        raise TrousError("out", f"must have the estimate's shape {shape} and dtype {dtype}", (out.shape, out.dtype.name))
+        raise TrousError(
+            "out", f"must have the estimate's shape {shape} and dtype {dtype}", (out.shape, out.dtype.name)
+        )
 
 
 def _integer(name: str, value: Any) -> int:

@@ -26,6 +26,7 @@ from trous.plan.grid import Grid
 
 Array = np.ndarray[Any, Any]
 
+
 def transform(x: Array, size: Sequence[int], threads: int | None = None) -> Array:
     """Spectra of real arrays over the last axes, which are first lengthened to `size` by zeros."""
     axes = tuple(range(-len(size), 0))

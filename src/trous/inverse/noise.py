@@ -40,7 +40,9 @@ def _sample(picture: Array) -> Array:
     size = picture.shape[1:]
     share = (MANY / picture.size) ** (1 / len(size)) / BLOCKS
     lengths = [min(n, max(TAPS, round(share * n))) for n in size]
-    starts = [sorted({round((n - k) * b / (BLOCKS - 1)) for b in range(BLOCKS)}) for n, k in zip(size, lengths, strict=True)]
+    starts = [
+        sorted({round((n - k) * b / (BLOCKS - 1)) for b in range(BLOCKS)}) for n, k in zip(size, lengths, strict=True)
+    ]
     blocks = [tuple(slice(at, at + k) for at, k in zip(corner, lengths, strict=True)) for corner in product(*starts)]
     return np.concatenate([picture[(slice(None), *block)] for block in blocks])
 

@@ -152,7 +152,12 @@ def in_pieces(work: Callable[..., float], *arrays: np.ndarray | None) -> float:
 
 
 def _begin(
-    least: np.floating, mean: np.floating, x: np.ndarray, seen: np.ndarray, ahead: np.ndarray, lacking: np.ndarray | None
+    least: np.floating,
+    mean: np.floating,
+    x: np.ndarray,
+    seen: np.ndarray,
+    ahead: np.ndarray,
+    lacking: np.ndarray | None,
 ) -> float:
     """From A^T m and A^T(m y) to where the first step begins."""
     if lacking is not None:
