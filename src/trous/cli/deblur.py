@@ -169,14 +169,14 @@ def _noise(text: str | None) -> tuple[float | None, bool]:
     """A number, and whether it is a share of full scale."""
     if text is None:
         return None, False
-    number, percent, _ = text.partition("%")
+    percent = text.endswith("%")
     try:
-        value = float(number)
+        value = float(text.removesuffix("%"))
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise TrousError("noise", "must be a number, or a percentage of full scale such as 1%", text)
-    return (value / 100 if percent else value), bool(percent)
+    return (value / 100 if percent else value), percent
 
 
 def _file(source: Path, target: Path, settings: Settings) -> Deblurred:

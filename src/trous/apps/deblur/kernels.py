@@ -71,10 +71,10 @@ def _tiff(path: Path) -> list[Named]:
 
 def _numpy(path: Path) -> list[Named]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return [("", loaded)]
-        with loaded:
+        with path.open("rb") as file:  # which np.load would leave open where it fails
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return [("", loaded)]
             return [(name, loaded[name]) for name in loaded.files]
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise _damaged(path, error) from None

@@ -24,8 +24,8 @@ FORMS = "gaussian:SIGMA, motion:LENGTH,ANGLE, disk:RADIUS, box:WIDTH or a file (
 LISTED = 12
 #: Pixels from which on it is said that a PSF is not centred, and of one that has no middle.
 OFF_CENTRE, OFF_MIDDLE = 0.75, 0.25
-#: Of the highest value, from which on the lowest is called a background.
-BACKGROUND = 0.01
+#: Of the highest value, from which on the lowest is called a background, if a PSF has so many pixels a side.
+BACKGROUND, WIDE = 0.01, 9
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _notes(psf: np.ndarray, was_centred: bool) -> tuple[str, ...]:
             f"a PSF of even size ({_by(size)}) has no middle: its centre is index size//2, its centroid {_apart(off)}"
             " from there, and what is sharp will lie as far to the other side. One of odd size does not move it"
         )
-    if BACKGROUND * psf.max() < psf.min() < psf.max():
+    if min(size) >= WIDE and psf.min() > BACKGROUND * psf.max():
         notes.append(
             f"the PSF is nowhere below {100 * psf.min() / psf.max():.2g} % of its peak: if that is a background, take"
             " it off first"

@@ -74,7 +74,8 @@ def restore(
     """A picture or a volume, deblurred, with the dtype that it has.
 
     Integers are rounded and clipped to their range; floats are neither. NaN and, with `settings.saturated`, highlights
-    are estimated from what is around them. Noise that is estimated is taken for `least_noise` of full scale at least.
+    are estimated from what is around them. Noise that is estimated is taken for `least_noise` of full scale at least,
+    and for what rounding to integers left.
 
     Raises:
         TrousError: as `trous.deconvolve` does; curves or shares of full scale for floats, which have none.
@@ -101,7 +102,8 @@ def restore(
     noise = settings.noise
     if noise is None:
         noise = _noise(noise_level, light, shown, settings.psf.values.ndim, channel_axis)
-        noise = max(noise, least_noise * (full or 0))
+        if full is not None:
+            noise = max(noise, least_noise * full, _rounding(y, full, linear))
     elif full is not None and settings.noise_is_share:
         noise *= full
 
@@ -175,6 +177,15 @@ def _integers(rounded: np.ndarray, dtype: np.dtype) -> np.ndarray:
     result = np.where(low | high, 0, rounded).astype(dtype)
     result[low], result[high] = ends.min, ends.max
     return result
+
+
+def _rounding(y: np.ndarray, full: int, linear: bool) -> float:
+    """Standard deviation of what was lost to rounding: a step over sqrt(12), in light that of the mean square step."""
+    if not linear:
+        return 12**-0.5
+    levels = y.astype(np.float32)
+    steps = decoded((levels + 0.5) / full) - decoded((levels - 0.5) / full)
+    return full * float(np.sqrt((steps.astype(np.float64) ** 2).mean() / 12))
 
 
 def _noise(level: Any, light: np.ndarray, shown: np.ndarray, rank: int, channel_axis: int | None) -> float:
