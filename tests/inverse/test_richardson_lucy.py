@@ -50,15 +50,8 @@ def blur(size: int, boundary: str = "zero", stride: int = 1) -> Matrix:
 
 
 def task(blur: Matrix, y: np.ndarray, **given: object) -> SimpleNamespace:
-    usual = {
-        "mask": None,
-        "noise": 0.0,
-        "weight": None,
-        "iterations": None,
-        "watch": lambda *state: False,
-        "space": MEMORY,
-    }
-    return SimpleNamespace(blur=blur, y=y, **(usual | given))
+    usual = {"mask": None, "noise": 0.0, "weight": None, "iterations": None, "space": MEMORY}
+    return SimpleNamespace(blur=blur, y=y, **(usual | {"watch": lambda *state: False} | given))
 
 
 def scene(size: int = 60, pictures: int = 1, colours: int = 1, seed: int = 0) -> np.ndarray:

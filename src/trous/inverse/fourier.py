@@ -7,7 +7,7 @@ computed and some are read. A large array is cut into tiles, each on a circle of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import product
@@ -77,10 +77,11 @@ class Fourier:
         def run(job: list[tuple[int, tuple[Tile, ...]]]) -> None:
             parts = np.zeros((len(job), what.in_channels, *self._size), x.dtype)
             for part, (entry, along) in zip(parts, job, strict=True):
-                part[(..., *(tile.read for tile in along))] = x[(entry, ..., *(tile.inputs for tile in along))]
+                part[_within(tile.read for tile in along)] = x[entry][_within(tile.inputs for tile in along)]
             spectrum = _times(transform(parts, self._size, each), weight, what, sums)
             for part, (entry, along) in zip(invert(spectrum, self._size, each), job, strict=True):
-                result[(entry, ..., *(tile.outputs for tile in along))] = part[(..., *(tile.written for tile in along))]
+                made = part[_within(tile.written for tile in along)]
+                result[entry][_within(tile.outputs for tile in along)] = made
 
         if each > 1 or threads == 1:
             for job in jobs:
@@ -115,6 +116,10 @@ class Fourier:
     @cached_property
     def _conjugate(self) -> Array:
         return self._spectrum.conj()
+
+
+def _within(places: Iterable[slice]) -> Any:
+    return (..., *places)
 
 
 def _times(spectrum: Array, weight: Array, what: Operation, sums: str) -> Array:

@@ -39,12 +39,14 @@ def _sample(picture: Array) -> Array:
         return picture
     size = picture.shape[1:]
     share = (MANY / picture.size) ** (1 / len(size)) / BLOCKS
-    lengths = [min(n, max(TAPS, round(share * n))) for n in size]
-    starts = [
-        sorted({round((n - k) * b / (BLOCKS - 1)) for b in range(BLOCKS)}) for n, k in zip(size, lengths, strict=True)
-    ]
-    blocks = [tuple(slice(at, at + k) for at, k in zip(corner, lengths, strict=True)) for corner in product(*starts)]
-    return np.concatenate([picture[(slice(None), *block)] for block in blocks])
+    along = [_parts(n, min(n, max(TAPS, round(share * n)))) for n in size]
+    return np.concatenate([picture[(slice(None), *block)] for block in product(*along)])
+
+
+def _parts(size: int, length: int) -> list[slice]:
+    """BLOCKS parts of an axis, fewer where that is all of it."""
+    starts = {round((size - length) * b / (BLOCKS - 1)) for b in range(BLOCKS)}
+    return [slice(start, start + length) for start in sorted(starts)]
 
 
 def _level(picture: Array, counts: Array | None) -> float:

@@ -1,4 +1,4 @@
-"""A weight at work between two sizes, there and back: by direct kernels or by spectra, of the whole or of tiles, whichever costs least."""
+"""A weight at work between two sizes, there and back: by direct kernels or by spectra, whichever costs less."""
 
 from __future__ import annotations
 
@@ -105,5 +105,5 @@ class Transposed:
 
 
 def product(operation: Operation, w: Array, most: int | None = None) -> Product:
-    """The cheapest way. `most`: numbers that transforms work on at once, where that is possible."""
+    """The cheaper of both ways. `most`: numbers that transforms work on at once, where that is possible."""
     return Fourier(operation, w, most) if cheaper(operation, w, most) else Direct(operation, w)

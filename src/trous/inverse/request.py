@@ -75,7 +75,7 @@ class Task:
 
     @cached_property
     def blur(self) -> Blur:
-        return Blur(self.psf, self.axes, *self.y.shape[:2], self.space)
+        return Blur(self.psf, self.axes, self.y.shape[0], self.y.shape[1], self.space)
 
     @cached_property
     def torus(self) -> Torus:

@@ -70,7 +70,7 @@ def tiles(axis: BoundAxis, circle: int) -> tuple[Tile, ...]:
     slice(0, 5, None) at slice(1, 6, 1)
     slice(3, 8, None) at slice(0, 5, 1)
     """
-    up, down = axis.plan.up, axis.plan.down
+    down = axis.plan.down
     whole = circle_size(axis)
     if whole is not None and whole <= circle:
         return (_tile(axis, range(axis.output_size), range(axis.input_size), 0),)
