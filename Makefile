@@ -3,7 +3,7 @@ PYTHON ?= python3
 STAMP := .venv/installed
 ARGS ?=
 
-.PHONY: setup demo test test-slow check bench figures upsampling
+.PHONY: setup demo test test-slow check bench figures upsampling deconvolution
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ bench: setup
 # Ways to enlarge, trained alike and compared (docs/upsampling.md); wants TROUS_DATA, and most of an hour.
 upsampling: setup
 	.venv/bin/trous bench upsampling $(ARGS)
+
+# The pictures of docs/deconvolution.md; that of the encoder wants TROUS_DATA.
+deconvolution: setup
+	.venv/bin/trous draw --deconvolution docs/figures/deconvolution $(ARGS)
 
 # All pictures, those that move as GIF too, and of these the ones that the pages show.
 figures: setup

@@ -34,7 +34,9 @@ def test_examples_of_the_docstrings() -> None:
     assert attempted > 15
 
 
-@pytest.mark.parametrize("name", ["choosing", "drawing", "epilogues", "frozen", "mirroring", "solving"])
+@pytest.mark.parametrize(
+    "name", ["choosing", "deconvolution", "drawing", "epilogues", "frozen", "mirroring", "solving"]
+)
 def test_examples_of_a_page(name: str) -> None:
     page = Path(__file__).parents[1] / "docs" / f"{name}.md"
     failed, attempted = doctest.testfile(str(page), module_relative=False, encoding="utf-8")

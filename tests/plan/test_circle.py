@@ -83,13 +83,15 @@ def test_an_observed_axis_is_a_true_convolution(surroundings: str) -> None:
     for kernel in (1, 2, 3, 4, 5):
         for stride in (1, 2, 3):
             axis = ObservedAxis(kernel, stride, 5, surroundings)
-            assert axis.bound.plan.output_size(axis.extended) == axis.size
+            assert axis.bound.plan.output_size(axis.bound.input_size) == axis.size
+            first = 0 if surroundings == "zero" else axis.before  # of the estimate, among the inputs
+            assert axis.bound.input_size == (axis.result if surroundings == "zero" else axis.extended)
             circle = axis.least_circle + (0 if surroundings == "periodic" else 3)
             turns, places = axis.turns(circle), range(circle)[axis.places]
             assert len(places) == axis.size
             for i in range(axis.size):
                 reads = {kernel - 1 - tap.kernel: at for tap, at in axis.bound.plan.reads(i).items()}
-                assert reads == {t: stride * i + kernel // 2 - t + axis.before for t in range(kernel)}
+                assert reads == {t: stride * i + kernel // 2 - t + first for t in range(kernel)}
                 for t in range(kernel):
                     wanted = (axis.origin + stride * i + kernel // 2 - t) % circle
                     assert (places[i] - turns[t]) % circle == wanted

@@ -170,10 +170,14 @@ def ready_at(_: tuple, x: tuple, w: tuple, *geometry: Any) -> Ready | None:
     return ready(operation(forms[0].shape, forms[1].shape, *geometry), NOTHING, True, *forms, None, None)
 
 
-def execute(what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None) -> Any:
-    """The output of the best back-end, channels-last as `gives_channels_last` says."""
+def execute(
+    what: Operation, x: Any, w: Any, bias: Any, epilogue: Epilogue = NOTHING, residual: Any = None, y: Any = None
+) -> Any:
+    """The output of the best back-end in y, or in a new array, channels-last as `gives_channels_last` says."""
     channels_last = gives_channels_last(x, w)
-    if device_name(x) == "cpu":
+    if y is not None:
+        pass
+    elif device_name(x) == "cpu":
         y = _maker(what.output_shape, dense_strides(what.output_shape, channels_last), x.dtype)()
     else:
         y = empty(what.output_shape, x, channels_last)

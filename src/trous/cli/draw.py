@@ -1,4 +1,4 @@
-"""`trous draw`: pictures of a layer, of several, of a model, or the whole gallery."""
+"""`trous draw`: pictures of a layer, of several, of a model, the whole gallery, or those of deconvolution."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ def draw(
     gallery: Annotated[
         Path | None, typer.Option("--gallery", help="Write the whole gallery into this folder.", show_default=False)
     ] = None,
+    deconvolution: Annotated[
+        Path | None,
+        typer.Option(
+            "--deconvolution", help="Write the pictures of docs/deconvolution.md into this folder.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Draw what a layer computes: an animation with a step for each output, or one of the other views. Or a model.
 
@@ -72,11 +78,13 @@ def draw(
       trous draw conv,c1-1,x9x9,k3x3 conv,c1-1,x7x7,k3x3,d2 -o fields.svg
       trous draw mynet:UNet --input 1,3,256,256 --view network -o net.svg
       trous draw --gallery build/figures
+      TROUS_DATA=data trous draw --deconvolution build/figures
     """
-    if gallery is not None:
-        if problems:
-            raise TrousError("gallery", "must be asked for without layers", " ".join(problems))
-        return _gallery(gallery)
+    for name, folder, write in (("gallery", gallery, _gallery), ("deconvolution", deconvolution, _deconvolution)):
+        if folder is not None:
+            if problems:
+                raise TrousError(name, "must be asked for without layers", " ".join(problems))
+            return write(folder)
     if not problems:
         raise TrousError("layers", "must be one at least, as in: trous draw conv_transpose,c1-1,x5x5,k3x3,s2,p1", [])
     from trous.drawing import draw as picture
@@ -128,3 +136,31 @@ def _gallery(folder: Path) -> None:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         written = draw_gallery(folder, track=lambda entries: progress.track(entries, description="Drawing"))
     typer.echo(f"wrote {len(written)} files into {folder}")
+
+
+def _deconvolution(folder: Path) -> None:
+    """A minute or two. The encoder's pictures are of Fashion-MNIST, and left out where no data is."""
+    import os
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from trous.apps.data import data_folder
+    from trous.apps.deconvolution.figures import draw
+    from trous.demo.photo import SHIPPED, load_photo
+
+    root = data_folder() if os.environ.get("TROUS_DATA") else None
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+
+        def track(title: str) -> Any:
+            def tracked(work: Sequence[Any]) -> Iterable[Any]:
+                return progress.track(work, description=title)
+
+            return tracked
+
+        written = list(draw(folder, load_photo(SHIPPED).pixels[0], root, track))
+    typer.echo(f"wrote {len(written)} files into {folder}")
+    if root is None:
+        typer.echo("without that of the encoder: it needs Fashion-MNIST in the folder that TROUS_DATA names", err=True)

@@ -5,13 +5,14 @@ Pictures are `(pictures, colours, *size)`, PSFs `(pictures or 1, colours or 1, *
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import numpy as np
 
 from trous.backends import Operation
 from trous.inverse.product import Border, Bordered, product
+from trous.inverse.space import MEMORY, Space
 from trous.plan import BoundPlan
 from trous.plan.circle import SURROUNDINGS, ObservedAxis
 
@@ -29,7 +30,7 @@ class Blur:
         latent_size, observed_size, result_size: sizes of the latent picture, the data, and of what the user gets.
     """
 
-    def __init__(self, psf: Array, axes: Sequence[ObservedAxis], pictures: int, colours: int):
+    def __init__(self, psf: Array, axes: Sequence[ObservedAxis], pictures: int, colours: int, space: Space = MEMORY):
         self.axes = tuple(axes)
         self.result_size = tuple(axis.result for axis in axes)
         self.observed_size = tuple(axis.size for axis in axes)
@@ -52,21 +53,23 @@ class Blur:
             groups=channels,
             weight_by_input=False,
         )
-        inner = product(operation, w.reshape(channels, 1, *psf.shape[2:]))
-        if is_unknown:
-            self._product = inner
-        else:
-            sources = [tuple(-1 if i is None else i for i in axis.sources) for axis in axes]
-            borders = [Border(a.result, a.before, along) for a, along in zip(axes, sources, strict=True)]
-            self._product = Bordered(inner, borders)
+        self._product = product(operation, w.reshape(channels, 1, *psf.shape[2:]), space.most)
+        if operation.bound.input_size != self.latent_size:
+            borders = [Border(a.result, a.before, a.sources) for a in axes]  # type: ignore[arg-type]
+            self._product = Bordered(self._product, channels, borders, space)
 
-    def forward(self, x: Array) -> Array:
-        """`(pictures, colours, *latent_size)` to `(pictures, colours, *observed_size)`."""
-        return self._product.forward(x.reshape(*self._shape, *x.shape[2:])).reshape(*self._outside, *self.observed_size)
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        """`(pictures, colours, *latent_size)` to `(pictures, colours, *observed_size)`, written to `out` if given."""
+        return self._applied(self._product.forward, x, out, self.observed_size)
 
-    def adjoint(self, y: Array) -> Array:
+    def adjoint(self, y: Array, out: Array | None = None) -> Array:
         """Back by the transposed matrix."""
-        return self._product.adjoint(y.reshape(*self._shape, *y.shape[2:])).reshape(*self._outside, *self.latent_size)
+        return self._applied(self._product.adjoint, y, out, self.latent_size)
+
+    def _applied(self, way: Callable[..., Array], x: Array, out: Array | None, size: tuple[int, ...]) -> Array:
+        inner = None if out is None else out.reshape(*self._shape, *size)
+        result = way(x.reshape(*self._shape, *x.shape[2:]), inner)
+        return result.reshape(*self._outside, *size) if out is None else out
 
     def crop(self, x: Array) -> Array:
         """The part of a latent picture that the user gets."""

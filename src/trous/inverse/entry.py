@@ -13,8 +13,9 @@ import numpy as np
 
 from trous.arrays import is_torch
 from trous.errors import TrousError
-from trous.functional import as_numpy
+from trous.inverse.given import check_numbers, laid, mask_of, real, written
 from trous.inverse.request import State, Task
+from trous.inverse.space import MEMORY, Files
 from trous.plan.circle import SURROUNDINGS, ObservedAxis
 
 Array = np.ndarray[Any, Any]
@@ -40,6 +41,7 @@ def deconvolve(
     axes: Sequence[int] | int | None = None,
     channel_axis: int | None = None,
     callback: Callable[[State], Any] | None = None,
+    out: Array | None = None,
 ) -> Any:
     """The picture that was blurred by `psf` into `y`, as well as it can be known.
 
@@ -70,14 +72,21 @@ def deconvolve(
         axes: those of y that are blurred; by default the last `psf.ndim` ones without `channel_axis`.
         channel_axis: the axis of colours, if y has one. total_variation then looks for edges in all colours at once.
         callback: called with a `State` after every iteration; stops the run by returning True. Not for wiener.
+        out: an array that the estimate is written to, of its shape and dtype. Where it is a memory-mapped file, as
+            `np.lib.format.open_memmap` makes, richardson_lucy needs memory for a few tiles only: y may be memory-mapped
+            too, or whatever has a shape and a dtype and can be sliced (HDF5 and Zarr's arrays), and what is kept from
+            one iteration to the next lies in temporary files beside `out`, five to seven times as large as the
+            estimate. The other methods work in memory.
 
     Returns:
-        The estimate, in the library of y, float32 or float64, `stride` times the size of y along the blurred axes.
+        `out` if given, else the estimate in the library of y, float32 or float64, `stride` times the size of y along
+        the blurred axes.
         wiener is differentiable in torch, in y and psf; the others refuse tensors that require gradients.
 
     Raises:
         TrousError: an argument that cannot be; NaN or infinity in y where the mask counts it, negative numbers for
             richardson_lucy among them.
+        OSError: there is no room for the temporary files beside a memory-mapped `out`.
 
     >>> x = np.zeros(9)
     >>> x[4] = 1.0
@@ -89,10 +98,12 @@ def deconvolve(
         raise TrousError("method", f"must be one of {', '.join(METHODS)}", method)
     if boundary not in SURROUNDINGS:
         raise TrousError("boundary", f"must be one of {', '.join(SURROUNDINGS)}", boundary)
-    data, kernel = _real("y", y), _real("psf", psf)
+    is_mapped = isinstance(out, np.memmap) and method == "richardson_lucy"
+    space = Files(out) if is_mapped else MEMORY  # type: ignore[arg-type]
+    data, kernel = real("y", y, space), real("psf", psf)
     layout = Layout.of(data.shape, kernel.ndim, axes, channel_axis)
-    shown = _mask(mask, data)
-    _check_numbers(method, data, kernel, shown)
+    shown = mask_of(mask, data)
+    peak = check_numbers(method, data, kernel, shown)
     if method == "wiener":
         for name, value in (("iterations", iterations), ("callback", callback)):
             if value is not None:
@@ -107,31 +118,33 @@ def deconvolve(
     dtype = (
         np.float64 if data.dtype.itemsize > 4 or (data.dtype.kind in "iu" and data.dtype.itemsize > 2) else np.float32
     )
-    peak = float(np.abs(data if shown is None else data[shown]).max())
     worked = np.dtype(np.float64 if peak > LARGE or 0 < peak < 1 / LARGE else dtype)
+    geometry = tuple(
+        ObservedAxis(k, stride, n, boundary) for k, n in zip(layout.kernel(kernel), layout.size, strict=True)
+    )
+    for axis in geometry:
+        axis.check()
+    _check_out(out, layout.outward_shape(geometry), np.dtype(dtype), is_torch(y) or is_torch(psf))
     task = Task(
-        y=layout.inward(data if shown is None else np.where(shown, data, 0)).astype(worked),
+        y=laid(layout, data, worked, space, shown),
         psf=_normalised(layout.inward_psf(kernel)).astype(worked),
-        mask=None if shown is None else layout.inward(shown).astype(worked),
-        axes=tuple(
-            ObservedAxis(k, stride, n, boundary) for k, n in zip(layout.kernel(kernel), layout.size, strict=True)
-        ),
+        mask=None if shown is None else laid(layout, shown, worked, space),
+        axes=geometry,
         told=given["noise"],
         weight=given["weight"],
         iterations=iterations,
         nonnegative=nonnegative,
         watch=_watch(callback, layout, dtype),
+        space=space,
     )
-    for axis in task.axes:
-        axis.check()
     if needs_gradient := [n for n, a in (("y", y), ("psf", psf)) if is_torch(a) and a.requires_grad]:
         if method != "wiener":
             raise TrousError(needs_gradient[0], "must not require gradients but for wiener", method)
         differentiable: Any = import_module("trous.inverse.differentiable")
         return differentiable.wiener(task, layout, y, psf)
     estimate: Array = getattr(import_module(f"trous.inverse.{method}"), method)(task)
-    result = layout.outward(estimate).astype(dtype)
-    if not np.isfinite(result).all():
+    result = np.empty(layout.outward_shape(geometry), dtype) if out is None else out
+    if not written(layout, estimate, result):
         raise TrousError("y", f"must be within the range of numbers that {method} can work on", peak)
     return _like(result, y)
 
@@ -169,6 +182,26 @@ class Layout:
             tuple(shape[axis] for axis in spatial),
         )
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of y as `(pictures, colours, *size)`."""
+        return (prod(self.pictures), self.colours, *self.size)
+
+    def outward_shape(self, axes: Sequence[ObservedAxis]) -> tuple[int, ...]:
+        """Of the estimate with its axes where y has them."""
+        turned = (*self._front, *(axis.result for axis in axes))
+        return tuple(turned[self.order.index(axis)] for axis in range(len(turned)))
+
+    @property
+    def _front(self) -> tuple[int, ...]:
+        """Of all axes but the spatial ones."""
+        has_colours = len(self.order) > len(self.pictures) + len(self.size)
+        return (*self.pictures, self.colours) if has_colours else self.pictures
+
+    def turned(self, x: Array) -> Array:
+        """An estimate as `(pictures, colours, *result)` with one axis for each of y, spatial ones last; a view."""
+        return x.reshape(*self._front, *x.shape[2:])
+
     def kernel(self, psf: Any) -> tuple[int, ...]:
         """Sizes of the PSF along the spatial axes."""
         rank = len(self.size)
@@ -201,49 +234,9 @@ class Layout:
 
     def outward(self, x: Any) -> Any:
         """An estimate with its axes where y has them."""
-        front = (
-            self.pictures if len(self.order) == len(self.pictures) + len(self.size) else (*self.pictures, self.colours)
-        )
-        x = x.reshape(*front, *x.shape[2:])
+        x = self.turned(x)
         back = tuple(int(i) for i in np.argsort(self.order))
         return x.permute(back) if is_torch(x) else np.ascontiguousarray(np.transpose(x, back))
-
-
-def _real(name: str, a: Any) -> Array:
-    array = a.detach().cpu().numpy() if is_torch(a) else as_numpy(name, a)
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        raise TrousError(name, "must have real numbers of at most 64 bits", str(array.dtype))
-    if 0 in array.shape or array.ndim == 0:
-        raise TrousError(name, "must have at least one axis, and something on every axis", array.shape)
-    return array.astype(np.float32) if array.dtype == np.float16 else array
-
-
-def _mask(mask: Any, y: Array) -> Array | None:
-    if mask is None:
-        return None
-    array = np.asarray(mask.detach().cpu().numpy() if is_torch(mask) else mask)
-    if array.dtype != np.bool_:
-        raise TrousError("mask", "must be of booleans, True where y counts", str(array.dtype))
-    try:
-        array = np.broadcast_to(array, y.shape)
-    except ValueError:
-        raise TrousError("mask", f"must have the shape of y, {y.shape}, or be broadcast to it", array.shape) from None
-    if not array.any():
-        raise TrousError("mask", "must leave something of y", "no True")
-    return None if array.all() else array
-
-
-def _check_numbers(method: str, y: Array, psf: Array, mask: Array | None) -> None:
-    counted = y if mask is None else y[mask]
-    if bad := counted.size - int(np.isfinite(counted).sum()):
-        raise TrousError("y", "must be finite: leave out what is not by mask=np.isfinite(y)", f"{bad} NaN or infinite")
-    if not np.isfinite(psf).all():
-        raise TrousError("psf", "must be finite", f"{psf.size - int(np.isfinite(psf).sum())} NaN or infinite")
-    if method == "richardson_lucy":
-        rule = "must not be negative for richardson_lucy, which is for counts of light"
-        for name, array in (("y", counted), ("psf", psf)):
-            if array.min() < 0:
-                raise TrousError(name, rule, float(array.min()))
 
 
 def _normalised(psf: Array) -> Array:
@@ -253,6 +246,19 @@ def _normalised(psf: Array) -> Array:
     if (sums <= 1e-6 * np.abs(psf).sum(axes, dtype=np.float64, keepdims=True)).any():
         raise TrousError("psf", "must have a positive sum: it says how the light of a point spreads", float(sums.min()))
     return psf / sums
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: Any, has_tensors: bool) -> None:
+    if out is None:
+        return
+    if has_tensors:
+        raise TrousError("out", "must be None where y or psf is a tensor", type(out).__name__)
+    if not isinstance(out, np.ndarray) or not out.flags.writeable:
+        raise TrousError("out", "must be a NumPy array that can be written to", type(out).__name__)
+    if out.shape != shape or out.dtype != dtype:
+        raise TrousError(
+            "out", f"must have the estimate's shape {shape} and dtype {dtype}", (out.shape, out.dtype.name)
+        )
 
 
 def _integer(name: str, value: Any) -> int:

@@ -2,14 +2,16 @@
 
 On a circle, `y[q] = sum over d of w[d] * x[q + d]` is `Y = X * conj(W)`. Where the inputs of an axis have holes between
 them (`up` above 1) they lie on the circle with zeros between; where outputs were left out (`down` above 1) all are
-computed and some are read.
+computed and some are read. A large array is cut into tiles, each on a circle of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from math import log2, prod
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,44 +20,36 @@ import scipy.fft
 from trous.arrays import dtype_name
 from trous.backends import Operation
 from trous.backends.cpu.run import thread_count
-from trous.plan.circle import circle_size
+from trous.inverse.tiling import best_cut
+from trous.plan.circle import Tile, circle_size, tiles
 from trous.plan.grid import Grid
 
 Array = np.ndarray[Any, Any]
 
-#: Multiply-adds of a direct kernel in the time that a transform takes for one of its `size * log2(size)` steps: 50
-#: against 3.6 thousand million a second (two cores with AVX-512, float32). Transforms of one axis make no use of
-#: vectors: 1.2.
-STEP, STEP_OF_ONE_AXIS = 14, 42
 
-
-def fast(size: int) -> int:
-    """The next size that transforms are quick at: products of 2, 3 and 5."""
-    return scipy.fft.next_fast_len(size, real=True)
-
-
-def transform(x: Array, size: Sequence[int]) -> Array:
+def transform(x: Array, size: Sequence[int], threads: int | None = None) -> Array:
     """Spectra of real arrays over the last axes, which are first lengthened to `size` by zeros."""
     axes = tuple(range(-len(size), 0))
-    return scipy.fft.rfftn(x, tuple(size), axes=axes, workers=thread_count())
+    return scipy.fft.rfftn(x, tuple(size), axes=axes, workers=threads or thread_count())
 
 
-def invert(spectrum: Array, size: Sequence[int]) -> Array:
+def invert(spectrum: Array, size: Sequence[int], threads: int | None = None) -> Array:
     """Real arrays from their spectra, which may be overwritten."""
     axes = tuple(range(-len(size), 0))
-    return scipy.fft.irfftn(spectrum, tuple(size), axes=axes, workers=thread_count(), overwrite_x=True)
+    return scipy.fft.irfftn(spectrum, tuple(size), axes=axes, workers=threads or thread_count(), overwrite_x=True)
 
 
 class Fourier:
-    """A convolution by spectra: what `operation` says of float32 or float64 arrays, to rounding."""
+    """A convolution by spectra: what `operation` says of float32 or float64 arrays, to rounding.
 
-    def __init__(self, operation: Operation, w: Array):
+    It is done on circles of one size, several at a time by several threads. The result is the same whatever their
+    number is. `most`: numbers of a circle at most, where that is possible.
+    """
+
+    def __init__(self, operation: Operation, w: Array, most: int | None = None):
         self._operation, self._w = operation, w
-        bound = operation.bound.axes
-        sizes = [circle_size(axis) for axis in bound]
-        self._size = tuple(fast(n) for n in sizes if n is not None)
-        self._inputs: Any = tuple(slice(0, axis.plan.up * axis.input_size, axis.plan.up) for axis in bound)
-        self._outputs: Any = tuple(slice(0, axis.plan.down * axis.output_size, axis.plan.down) for axis in bound)
+        cut = best_cut(operation, most)
+        self._size, self._together = cut.size, cut.together
 
     @staticmethod
     def why_not(operation: Operation, dtype: str) -> str | None:
@@ -66,37 +60,37 @@ class Fourier:
             return "a grid with holes for inputs and outputs both that share a factor"
         return None
 
-    @staticmethod
-    def cost(operation: Operation) -> float:
-        """What forward or adjoint take, in multiply-adds of a direct kernel."""
-        size = prod(fast(circle_size(axis) or 1) for axis in operation.bound.axes)
-        step = STEP if operation.bound.plan.ndim > 1 else STEP_OF_ONE_AXIS
-        channels = operation.in_channels + operation.out_channels
-        products = operation.in_channels * operation.out_channels // operation.groups
-        return operation.batch * size * (channels * step * log2(size + 1) + 2 * products)
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        return self._apply(x, out, self._operation, "bgif,goif->bgof", self._conjugate)
 
-    def forward(self, x: Array) -> Array:
-        return self._apply(x, self._inputs, self._outputs, self._operation, "bgif,goif->bgof", conjugate=True)
+    def adjoint(self, y: Array, out: Array | None = None) -> Array:
+        return self._apply(y, out, self._operation.adjoint, "bgof,goif->bgif", self._spectrum)
 
-    def adjoint(self, y: Array) -> Array:
-        return self._apply(y, self._outputs, self._inputs, self._operation.adjoint, "bgof,goif->bgif", conjugate=False)
+    def _apply(self, x: Array, out: Array | None, what: Operation, sums: str, weight: Array) -> Array:
+        result = np.empty((len(x), *what.output_shape[1:]), x.dtype) if out is None else out
+        axes = [tiles(axis, n) for axis, n in zip(what.bound.axes, self._size, strict=True)]
+        circles = [(entry, along) for entry in range(len(x)) for along in product(*axes)]
+        jobs = [circles[i : i + self._together] for i in range(0, len(circles), self._together)]
+        threads = thread_count()
+        each = threads if len(jobs) < threads else 1
 
-    def _apply(self, x: Array, read: Any, written: Any, what: Operation, sums: str, conjugate: bool) -> Array:
-        batch, groups = x.shape[0], what.groups
-        if all(places.step == 1 for places in read):
-            spectrum = transform(x, self._size)
+        def run(job: list[tuple[int, tuple[Tile, ...]]]) -> None:
+            parts = np.zeros((len(job), what.in_channels, *self._size), x.dtype)
+            for part, (entry, along) in zip(parts, job, strict=True):
+                part[_within(tile.read for tile in along)] = x[entry][_within(tile.inputs for tile in along)]
+            spectrum = _times(transform(parts, self._size, each), weight, what, sums)
+            for part, (entry, along) in zip(invert(spectrum, self._size, each), job, strict=True):
+                made = part[_within(tile.written for tile in along)]
+                result[entry][_within(tile.outputs for tile in along)] = made
+
+        if each > 1 or threads == 1:
+            for job in jobs:
+                run(job)
         else:
-            circle = np.zeros((*x.shape[:2], *self._size), x.dtype)
-            circle[(..., *read)] = x
-            spectrum = transform(circle, self._size)
-        weight = self._spectrum if not conjugate else self._conjugate
-        half = spectrum.shape[2:]
-        if what.in_channels == what.out_channels == groups:
-            spectrum *= weight.reshape(groups, *half)
-        else:
-            spectrum = np.einsum(sums, spectrum.reshape(batch, groups, -1, prod(half)), weight)
-            spectrum = spectrum.reshape(batch, what.out_channels, *half)
-        return np.ascontiguousarray(invert(spectrum, self._size)[(..., *written)])
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(run, jobs):
+                    pass
+        return result
 
     @cached_property
     def _spectrum(self) -> Array:
@@ -124,8 +118,22 @@ class Fourier:
         return self._spectrum.conj()
 
 
-def cheaper(operation: Operation, x: Array) -> bool:
+def _within(places: Iterable[slice]) -> Any:
+    return (..., *places)
+
+
+def _times(spectrum: Array, weight: Array, what: Operation, sums: str) -> Array:
+    """The product with a weight `(groups, out, in, half)`, summed over channels; may overwrite the spectrum."""
+    half = spectrum.shape[2:]
+    if what.in_channels == what.out_channels == what.groups:
+        spectrum *= weight.reshape(what.groups, *half)
+        return spectrum
+    summed = np.einsum(sums, spectrum.reshape(len(spectrum), what.groups, -1, prod(half)), weight)
+    return summed.reshape(len(spectrum), what.out_channels, *half)
+
+
+def cheaper(operation: Operation, x: Array, most: int | None = None) -> bool:
     """Whether spectra are possible and cost less than direct kernels."""
     if 0 in operation.output_shape or 0 in operation.input_shape or Fourier.why_not(operation, dtype_name(x)):
         return False
-    return Fourier.cost(operation) < operation.multiplications
+    return best_cut(operation, most).cost < operation.multiplications

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ HALF = 0.6744897501960817
 TAPS, GAIN = 5, 70**0.5
 #: Windows below this number say too little.
 FEWEST = 64
+#: Values above this number need not all be looked at: blocks of so many in all, and so many blocks along each axis.
+MANY, BLOCKS = 1 << 21, 3
 
 
 def noise_level(y: Array, mask: Array | None = None) -> Array:
@@ -24,10 +27,26 @@ def noise_level(y: Array, mask: Array | None = None) -> Array:
     Immerkaer 1996 does so with the second difference, of which blurred photographs leave more. Equal values count as a
     bin of a histogram, within which the median is interpolated: a picture of 8 bits, noise of half a level included,
     is measured as closely as others. `mask` (shape of `y`) is 0 where a value does not count. A constant picture, or
-    one smaller than the filter, gives 0.
+    one smaller than the filter, gives 0. Of a large picture blocks that are spread over it are looked at.
     """
-    levels = [_level(picture, None if mask is None else mask[i] > 0) for i, picture in enumerate(y)]
+    levels = [_level(_sample(picture), None if mask is None else _sample(mask[i]) > 0) for i, picture in enumerate(y)]
     return np.array(levels, np.float64).reshape(-1, *[1] * (y.ndim - 1))
+
+
+def _sample(picture: Array) -> Array:
+    """All of (colours, *size) where that is not much, else blocks as so many colours."""
+    if picture.size <= MANY:
+        return picture
+    size = picture.shape[1:]
+    share = (MANY / picture.size) ** (1 / len(size)) / BLOCKS
+    along = [_parts(n, min(n, max(TAPS, round(share * n)))) for n in size]
+    return np.concatenate([picture[(slice(None), *block)] for block in product(*along)])
+
+
+def _parts(size: int, length: int) -> list[slice]:
+    """BLOCKS parts of an axis, fewer where that is all of it."""
+    starts = {round((size - length) * b / (BLOCKS - 1)) for b in range(BLOCKS)}
+    return [slice(start, start + length) for start in sorted(starts)]
 
 
 def _level(picture: Array, counts: Array | None) -> float:

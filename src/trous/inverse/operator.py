@@ -153,4 +153,4 @@ def _bordered(operation: Operation, w: Array, mode: str) -> Bordered:
         for axis, (_, before, after) in zip(operation.bound.axes, found, strict=True)
     ]
     inner = BoundPlan.of(axis for axis, _, _ in found)
-    return Bordered(product(replace(operation, bound=inner), w), borders)
+    return Bordered(product(replace(operation, bound=inner), w), operation.in_channels, borders)

@@ -11,16 +11,17 @@ import numpy as np
 from trous.backends import Operation
 from trous.backends.execute import execute, split_complex
 from trous.inverse.fourier import Fourier, cheaper
+from trous.inverse.space import MEMORY, Space, fill
 
 Array = np.ndarray
 
 
 class Product(Protocol):
-    """A linear map of batched arrays and its transpose."""
+    """A linear map of batched arrays and its transpose; the result is written to `out` where that is given."""
 
-    def forward(self, x: Array) -> Array: ...
+    def forward(self, x: Array, out: Array | None = None) -> Array: ...
 
-    def adjoint(self, y: Array) -> Array: ...
+    def adjoint(self, y: Array, out: Array | None = None) -> Array: ...
 
 
 class Direct:
@@ -29,72 +30,80 @@ class Direct:
     def __init__(self, operation: Operation, w: Array):
         self._operation, self._w = operation, w
 
-    def forward(self, x: Array) -> Array:
-        return self._run(self._operation, x)
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        return self._run(self._operation, x, out)
 
-    def adjoint(self, y: Array) -> Array:
-        return self._run(self._operation.adjoint, y)
+    def adjoint(self, y: Array, out: Array | None = None) -> Array:
+        return self._run(self._operation.adjoint, y, out)
 
-    def _run(self, operation: Operation, x: Array) -> Array:
+    def _run(self, operation: Operation, x: Array, out: Array | None) -> Array:
         def run(x: Any, w: Any) -> Any:
             return execute(replace(operation, batch=x.shape[0]), x, w, None)
 
-        return split_complex(run, x, self._w, None) if x.dtype.kind == "c" else execute(operation, x, self._w, None)
+        if x.dtype.kind == "c":
+            result = split_complex(run, x, self._w, None)
+            return result if out is None else fill(out, result)
+        return execute(operation, x, self._w, None, y=out)
 
 
 class Border(NamedTuple):
-    """An axis of `size` positions with others before and behind that copy them, `sources` for each; -1 for zeros."""
+    """An axis of `size` positions with others before and behind that copy them, `sources` for each."""
 
     size: int
     before: int
     sources: tuple[int, ...]
 
+    @property
+    def copies(self) -> list[tuple[int, int]]:
+        """Positions of the border, and where what they copy lies among all."""
+        around = (*range(self.before), *range(self.before + self.size, len(self.sources)))
+        return [(position, self.before + self.sources[position]) for position in around]
+
 
 class Bordered:
-    """A product of arrays that are first extended by a border on each of their last axes."""
+    """A product of arrays `(batch, channels, *size)` that are first extended by a border on each spatial axis."""
 
-    def __init__(self, inner: Product, borders: Sequence[Border]):
-        self._inner, self._borders = inner, borders
+    def __init__(self, inner: Product, channels: int, borders: Sequence[Border], space: Space = MEMORY):
+        self._inner, self._borders, self._space = inner, tuple(borders), space
+        self._extended_shape = channels, *(len(border.sources) for border in borders)
+        self._inside: Any = (..., *(slice(border.before, border.before + border.size) for border in borders))
 
-    def forward(self, x: Array) -> Array:
-        return self._inner.forward(extend(x, self._borders))
+    def forward(self, x: Array, out: Array | None = None) -> Array:
+        extended = self._extended(x)
+        fill(extended[self._inside], x)
+        for at, source in self._copies():
+            extended[at] = extended[source]
+        return self._inner.forward(extended, out)
 
-    def adjoint(self, y: Array) -> Array:
-        return fold(self._inner.adjoint(y), self._borders)
+    def adjoint(self, y: Array, out: Array | None = None) -> Array:
+        """What the inner adjoint says of the copies is added to what they were copied from."""
+        extended = self._inner.adjoint(y, self._extended(y))
+        for at, source in reversed(self._copies()):
+            extended[source] += extended[at]
+        inside = extended[self._inside]
+        return np.ascontiguousarray(inside) if out is None else fill(out, inside)
+
+    def _extended(self, x: Array) -> Array:
+        return self._space.empty((len(x), *self._extended_shape), x.dtype)
+
+    def _copies(self) -> list[tuple[Any, Any]]:
+        """Slices of the border and of what it copies, along one axis after the other."""
+        return [
+            ((..., at, *after), (..., source, *after))
+            for axis, border in enumerate(self._borders)
+            for after in [(slice(None),) * (len(self._borders) - 1 - axis)]
+            for at, source in border.copies
+        ]
 
 
 class Transposed:
     """The other way round."""
 
     def __init__(self, inner: Product):
-        self.forward: Callable[[Array], Array] = inner.adjoint
-        self.adjoint: Callable[[Array], Array] = inner.forward
+        self.forward: Callable[..., Array] = inner.adjoint
+        self.adjoint: Callable[..., Array] = inner.forward
 
 
-def product(operation: Operation, w: Array) -> Product:
-    """The cheaper of both ways."""
-    return Fourier(operation, w) if cheaper(operation, w) else Direct(operation, w)
-
-
-def extend(x: Array, borders: Sequence[Border]) -> Array:
-    """`x` with the borders of its last axes filled."""
-    for axis, (size, _, sources) in enumerate(borders, start=x.ndim - len(borders)):
-        if len(sources) > size:
-            index = np.array(sources)
-            x = np.take(x, index, axis, mode="clip")
-            x[(slice(None),) * axis + (index < 0,)] = 0
-    return x
-
-
-def fold(y: Array, borders: Sequence[Border]) -> Array:
-    """The adjoint of `extend`: every copy is added to what it was copied from."""
-    for axis, (size, before, sources) in enumerate(borders, start=y.ndim - len(borders)):
-        ahead = (slice(None),) * axis
-        x = y[(*ahead, slice(before, before + size))]
-        if len(sources) > size:
-            x = x.copy()
-            for position in (*range(before), *range(before + size, len(sources))):
-                if sources[position] >= 0:
-                    x[(*ahead, sources[position])] += y[(*ahead, position)]
-        y = x
-    return y
+def product(operation: Operation, w: Array, most: int | None = None) -> Product:
+    """The cheaper of both ways. `most`: numbers that transforms work on at once, where that is possible."""
+    return Fourier(operation, w, most) if cheaper(operation, w, most) else Direct(operation, w)

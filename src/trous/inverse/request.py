@@ -10,6 +10,7 @@ import numpy as np
 
 from trous.inverse.blur import Blur
 from trous.inverse.noise import noise_level
+from trous.inverse.space import MEMORY, Space
 from trous.inverse.torus import Torus
 from trous.plan.circle import ObservedAxis
 
@@ -51,6 +52,7 @@ class Task:
         iterations: how many, or None where the method finds out.
         nonnegative: whether the estimate has to be at least 0.
         watch: called after every iteration.
+        space: where arrays of the size of the data and the estimate lie.
     """
 
     y: Array
@@ -62,6 +64,7 @@ class Task:
     iterations: int | None
     nonnegative: bool
     watch: Watch
+    space: Space = MEMORY
 
     @cached_property
     def noise(self) -> Array:
@@ -72,7 +75,7 @@ class Task:
 
     @cached_property
     def blur(self) -> Blur:
-        return Blur(self.psf, self.axes, *self.y.shape[:2])
+        return Blur(self.psf, self.axes, self.y.shape[0], self.y.shape[1], self.space)
 
     @cached_property
     def torus(self) -> Torus:

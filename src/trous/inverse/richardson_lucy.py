@@ -63,7 +63,7 @@ def richardson_lucy(task: Task) -> np.ndarray:
         residual = float(ascent.residual.max())
         if task.watch(iteration, iterations, residual, ascent.estimate) or not ascent.unfinished:
             break
-    return ascent.estimate()
+    return ascent.blur.crop(ascent.x)
 
 
 class Ascent:
@@ -73,55 +73,63 @@ class Ascent:
         self.limit = limit  # of the residual, for each picture
         self.ends = [iterations] * len(limit)  # the last iteration of each
         self.blur, self.weight = task.blur, task.weight or 0.0
-        self.mask = task.mask
-        mask = np.ones_like(task.y) if task.mask is None else task.mask
-        self.data = task.y if task.mask is None else np.where(mask > 0, task.y, 0).astype(mask.dtype)
-        axes = tuple(range(1, mask.ndim))
-        self.counted = np.maximum(mask.sum(axes, dtype=np.float64), 1)
+        self.data, self.mask = task.y, task.mask
+        axes = tuple(range(1, task.y.ndim))
+        dtype = task.y.dtype
+        shown = np.float64(task.y[0].size) if task.mask is None else task.mask.sum(axes, dtype=np.float64)
+        self.counted = np.maximum(np.broadcast_to(shown, len(task.y)), 1)
         mean = self.data.sum(axes, dtype=np.float64) / self.counted
-        self.mean = np.expand_dims(mean, axes).astype(mask.dtype)
-        kind = np.finfo(mask.dtype)
+        self.mean = np.expand_dims(mean, axes).astype(dtype)
+        kind = np.finfo(dtype)
         self.faint = np.maximum(kind.eps * self.data.max(axes), kind.tiny)  # transforms round by so much
 
-        self.seen = self.blur.adjoint(mask)  # A^T m, to which the prior adds what is lacking
-        lacking = np.maximum(SEEN * self.seen.max(axes, keepdims=True) - self.seen, 0)
-        self.lacking = lacking if lacking.any() else None
-        self.x = self.blur.adjoint(self.data)
-        if self.lacking is not None:
-            self.seen += lacking
-            self.x += lacking * self.mean
-        self.x /= self.seen
-        np.maximum(self.x, DARK * self.mean, out=self.x)
-        self.ahead = self.x.copy()  # where the next step begins
+        size = (*task.y.shape[:2], *self.blur.latent_size)
+        self.ratio = task.space.empty(task.y.shape, dtype)
+        self.back, self.seen, self.x, self.ahead = (task.space.empty(size, dtype) for _ in range(4))
+        self.sharp = task.space.empty(size, dtype) if self.weight else None  # seen, less what the edges take
+        mask = task.mask
+        if mask is None:
+            mask = self.ratio
+            mask.fill(1)
+        self.blur.adjoint(mask, self.seen)  # A^T m, to which the prior adds what is lacking
+        self.blur.adjoint(self.data, self.x)
+        least = SEEN * self.seen.max(axes)
+        is_lacking = bool((self.seen.min(axes) < least).any())
+        self.lacking = task.space.empty(size, dtype) if is_lacking else None
+        for i in range(len(task.y)):
+            lacking = None if self.lacking is None else self.lacking[i]
+            begin = partial(_begin, least[i], mean[i].astype(dtype))
+            in_pieces(begin, self.x[i], self.seen[i], self.ahead[i], lacking)
 
-        self.unfinished = list(range(len(mask)))
-        self.age = [0] * len(mask)  # of the momentum, in steps
-        self.residual = np.full(len(mask), np.inf)
+        self.unfinished = list(range(len(task.y)))
+        self.age = [0] * len(task.y)  # of the momentum, in steps
+        self.residual = np.full(len(task.y), np.inf)
 
     def step(self, iteration: int) -> None:
         """One iteration of every picture that is not finished; at its end a plain step finishes it.
 
         The residual (root of the mean square, in units of y) is that of the place where the step begins.
         """
-        ratio = self.blur.forward(self.ahead)
+        ratio = self.blur.forward(self.ahead, self.ratio)
         for picture in self.unfinished:
             mask = None if self.mask is None else self.mask[picture]
             squares = in_pieces(partial(_divide, self.faint[picture]), ratio[picture], self.data[picture], mask)
             self.residual[picture] = np.sqrt(squares / self.counted[picture])
             if self.residual[picture] <= self.limit[picture]:
                 self.ends[picture] = min(self.ends[picture], max(iteration, round(ENOUGH * (iteration - 1))))
-        back = self.blur.adjoint(ratio)
-        seen = self.seen
-        if self.weight:
-            seen = np.maximum(seen - self.weight * curvature(self.ahead, DARK * self.mean), LEFT * seen)
+        back = self.blur.adjoint(ratio, self.back)
         for picture in tuple(self.unfinished):
+            seen = self.seen[picture]
+            if self.sharp is not None:
+                seen = self.sharp[picture]
+                sharpen(self.weight, self.ahead[picture], DARK * self.mean[picture], self.seen[picture], seen)
             lacking = None if self.lacking is None else self.lacking[picture]
             state = back[picture], self.ahead[picture], self.x[picture]
             if iteration >= self.ends[picture]:
-                in_pieces(_finish, *state, seen[picture], lacking)
+                in_pieces(_finish, *state, seen, lacking)
                 self.unfinished.remove(picture)
                 continue
-            if in_pieces(_step, *state, seen[picture], lacking) < 0:
+            if in_pieces(_step, *state, seen, lacking) < 0:
                 self.age[picture] = 0
             self.age[picture] += 1
             in_pieces(partial(_leap, (self.age[picture] - 1) / (self.age[picture] + 2)), *state)
@@ -132,14 +140,34 @@ class Ascent:
 
 
 def in_pieces(work: Callable[..., float], *arrays: np.ndarray | None) -> float:
-    """Does the work on a few rows of all the arrays (colours, *size) after the others; the sum of what it returns.
+    """Does the work on a few values of all the arrays (colours, *size) after the others; the sum of what it returns.
 
     The pieces stay in the cache from one operation to the next.
     """
-    first = next(array for array in arrays if array is not None)
-    rows = first.shape[1]
-    few = max(1, PIECE * rows // max(first.size, 1))
-    return sum(work(*(a if a is None else a[:, row : row + few] for a in arrays)) for row in range(0, rows, few))
+    flat = [a if a is None else a.reshape(len(a), -1) for a in arrays]
+    first = next(a for a in flat if a is not None)
+    few = max(1, PIECE // len(first))
+    starts = range(0, first.shape[1], few)
+    return sum(work(*(a if a is None else a[:, start : start + few] for a in flat)) for start in starts)
+
+
+def _begin(
+    least: np.floating,
+    mean: np.floating,
+    x: np.ndarray,
+    seen: np.ndarray,
+    ahead: np.ndarray,
+    lacking: np.ndarray | None,
+) -> float:
+    """From A^T m and A^T(m y) to where the first step begins."""
+    if lacking is not None:
+        np.maximum(least - seen, 0, out=lacking)
+        seen += lacking
+        x += lacking * mean
+    x /= seen
+    np.maximum(x, DARK * mean, out=x)
+    np.copyto(ahead, x)
+    return 0.0
 
 
 def _divide(faint: np.floating, model: np.ndarray, data: np.ndarray, mask: np.ndarray | None) -> float:
@@ -189,6 +217,19 @@ def _leap(momentum: float, back: np.ndarray, ahead: np.ndarray, x: np.ndarray) -
     np.maximum(ahead, x, out=ahead)
     np.copyto(x, back)
     return 0.0
+
+
+def sharpen(weight: float, x: np.ndarray, least: np.ndarray, seen: np.ndarray, out: np.ndarray) -> None:
+    """`seen` (colours, *size) less the weighted curvature of x, and at least LEFT of it. A few rows after the others,
+    each seen with those that it has beside it."""
+    rows = x.shape[1]
+    few = max(4, PIECE * rows // x.size)
+    for row in range(0, rows, few):
+        before = min(row, 1)
+        bent = curvature(x[None, :, row - before : row + few + 1], least)[0, :, before : before + few]
+        here = slice(row, row + few)
+        np.subtract(seen[:, here], weight * bent, out=out[:, here])
+        np.maximum(out[:, here], LEFT * seen[:, here], out=out[:, here])
 
 
 def curvature(x: np.ndarray, least: np.ndarray) -> np.ndarray:

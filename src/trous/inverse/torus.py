@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from trous.inverse.fourier import fast, invert, transform
+from trous.inverse.fourier import invert, transform
+from trous.inverse.tiling import fast
 from trous.plan.circle import ObservedAxis
 
 Array = np.ndarray[Any, Any]

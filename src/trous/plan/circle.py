@@ -2,7 +2,8 @@
 
 The discrete Fourier transform knows circles only. An axis lies on one by its grid (`trous.plan.grid`): input `i` at
 place `up*i`, output `o` at `down*o`, and every kernel index at one distance from the output. `circle_size` says how
-large the circle must be for no tap to come round to something from the other side.
+large the circle must be for no tap to come round to something from the other side. On a smaller circle lie outputs that
+stand together and the inputs that they read, a tile (overlap-save, Stockham 1966); `tiles` are all of them.
 
 `ObservedAxis` is the axis of a picture that was blurred: what its data were made of. The blur is a convolution in the
 sense of physics, `y[i] = sum over t of psf[t] * x[stride*i + centre - t]`; the cross-correlation with the mirrored PSF.
@@ -13,12 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
+from typing import NamedTuple
 
 from trous.errors import TrousError
 from trous.plan.axis import conv_axis
 from trous.plan.bind import BoundAxis
 from trous.plan.border import check_border, source_indices
 from trous.plan.grid import Grid
+from trous.plan.reach import reads
 
 #: What may surround a picture, and the padding mode that says the same; None where only the picture's own data count.
 SURROUNDINGS: dict[str, str | None] = {"unknown": None, "reflect": "reflect", "periodic": "circular", "zero": "zeros"}
@@ -37,6 +40,71 @@ def circle_size(axis: BoundAxis) -> int | None:
     last_input, last_output = plan.up * (axis.input_size - 1), plan.down * (axis.output_size - 1)
     reach = last_output + max(distances, default=0), last_input - min(distances, default=0)
     return max(last_input, last_output, *reach) + 1
+
+
+class Tile(NamedTuple):
+    """Outputs of an axis, where they lie on the tile's circle, the inputs that they read and where those lie."""
+
+    outputs: slice
+    written: slice
+    inputs: slice
+    read: slice
+
+
+def tile_circle(axis: BoundAxis, count: int) -> int:
+    """The smallest circle on which the axis's outputs lie in at most `count` tiles."""
+    return axis.plan.down * (-(-axis.output_size // count) - 1) + len(_window(axis))
+
+
+def tile_outputs(axis: BoundAxis, circle: int) -> int:
+    """How many outputs a tile on a circle of a size has; the last one may have fewer."""
+    return (circle - len(_window(axis))) // axis.plan.down + 1
+
+
+def tiles(axis: BoundAxis, circle: int) -> tuple[Tile, ...]:
+    """The tiles on a circle of a size: one, where it holds the whole axis.
+
+    >>> from trous.spec import Conv
+    >>> for tile in tiles(Conv(3, padding=1).plan().bind(8).axes[0], 6):
+    ...     print(tile.inputs, "at", tile.read)
+    slice(0, 5, None) at slice(1, 6, 1)
+    slice(3, 8, None) at slice(0, 5, 1)
+    """
+    down = axis.plan.down
+    whole = circle_size(axis)
+    if whole is not None and whole <= circle:
+        return (_tile(axis, range(axis.output_size), range(axis.input_size), 0),)
+    window = _window(axis)
+    step = tile_outputs(axis, circle)
+    result = []
+    for first in range(0, axis.output_size, step):
+        outputs = range(first, min(first + step, axis.output_size))
+        read = reads(axis.plan, outputs)
+        start = max(read.start, 0)
+        inputs = range(start, max(start, min(read.stop, axis.input_size)))
+        result.append(_tile(axis, outputs, inputs, down * first + window.start))
+    return tuple(result)
+
+
+def _window(axis: BoundAxis) -> range:
+    """The distances of all taps from their output, and its own."""
+    distances = [0, *Grid(axis).kernel.values()]
+    return range(min(distances), max(distances) + 1)
+
+
+def _tile(axis: BoundAxis, outputs: range, inputs: range, start: int) -> Tile:
+    """A tile whose circle begins at the place `start` of the grid."""
+
+    def places(positions: range, spacing: int) -> slice:
+        first = spacing * positions.start - start
+        return slice(first, first + spacing * len(positions), spacing) if positions else slice(0, 0)
+
+    return Tile(
+        slice(outputs.start, outputs.stop),
+        places(outputs, axis.plan.down),
+        slice(inputs.start, inputs.stop),
+        places(inputs, axis.plan.up),
+    )
 
 
 @dataclass(frozen=True)
@@ -92,7 +160,10 @@ class ObservedAxis:
 
     @cached_property
     def bound(self) -> BoundAxis:
-        """From extended positions to data."""
+        """From extended positions to data; zeros around are the plan's own, so that they are no positions."""
+        if self.surroundings == "zero":
+            plan = conv_axis(self.kernel, self.stride, self.before, self.after, 1)
+            return BoundAxis(plan, self.result, self.size)
         return BoundAxis(conv_axis(self.kernel, self.stride, 0, 0, 1), self.extended, self.size)
 
     @property

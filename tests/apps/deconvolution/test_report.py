@@ -15,7 +15,7 @@ CASES = [Case(number, np.ones((3, 3)), Path(f"{name}.png")) for number in (1, 2)
 PSNR = {
     "scikit-image weak": [20.0, 27.0, 20.0, 20.0],
     "scikit-image strong": [24.0, 25.0, 26.0, 27.0],
-    "scikit-image strong, mirrored": [25.0, 25.0, 26.0, 29.0],
+    "scikit-image strong, tapered": [25.0, 25.0, 26.0, 29.0],
     "trous total_variation": [26.0, 26.0, 28.0, 30.0],
 }
 
@@ -33,8 +33,8 @@ def test_gains_are_over_the_best_in_each_case() -> None:
     assert found["trous total_variation"] == {
         "as_they_are": 1.5,
         "as_they_are_least": -1.0,
-        "mirrored": 0.75,
-        "mirrored_least": -1.0,
+        "tapered": 0.75,
+        "tapered_least": -1.0,
     }
 
 

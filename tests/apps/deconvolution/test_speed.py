@@ -29,13 +29,16 @@ def test_a_scene_is_photographs_side_by_side(tmp_path: Path, monkeypatch: pytest
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("pyvips")
     monkeypatch.setattr(speed, "TILE", 8)
+    monkeypatch.setattr(speed, "FRAME", 2)
     folder = tmp_path / speed.PICTURES
     folder.mkdir(parents=True)
     for value in (102, 153, 51):  # in the order of their names
         image.fromarray(np.full((8, 9, 3), value, np.uint8)).save(folder / f"{value}.png")
     scene = speed.scene(tmp_path, 16)
     assert scene.shape == (16, 16)
-    np.testing.assert_allclose(scene[::8, ::8], [[0.4, 0.6], [0.2, 0.4]])
+    np.testing.assert_allclose(scene[4::8, 4::8], [[0.4, 0.6], [0.2, 0.4]])
+    assert not scene[:2].any() and not scene[-2:].any() and not scene[:, :2].any() and not scene[:, -2:].any()
+    assert scene[2:-2, 2:-2].all()
 
 
 def test_the_truth_is_more_probable_than_others() -> None:

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from trous.apps.deconvolution.cases import NOISE, Case
-from trous.apps.deconvolution.rivals import MIRRORED
+from trous.apps.deconvolution.rivals import TAPERED
 from trous.bench.plot import INK, MUTED, OUR_COLOUR, THEIR_COLOUR
 from trous.bench.record import Record
 
@@ -17,7 +17,7 @@ EXPLANATION = (
     "1 % of full scale; grey is luma of BT.601, 0 to 1. PSNR in dB for a peak of 1 over all of the blurred picture's "
     "size, borders included, neither rounded nor clipped. trous knows the picture and the kernel alone: no noise "
     "level, no weight, no number of iterations. Of scikit-image's methods each is given the parameter that suits that "
-    "picture best, by the truth. Mirrored: the picture's mirror images are put around it before, and cut off after. "
+    "picture best, by the truth. Tapered: the picture is continued, faded to its mean, before, and cropped after. "
     "Counts are for Richardson-Lucy: below zero nothing is given to it."
 )
 
@@ -28,10 +28,10 @@ def gains(found: Found) -> dict[str, dict[str, float]]:
     """By method of ours: dB above whichever of the others is best in each case, on average, and at the least.
 
     The average of differences in dB is the geometric mean of the ratios of errors. Once over the others `as_they_are`,
-    and once over those that are given mirrored pictures too.
+    and once over those that are given faded edges too.
     """
     theirs = {name: [run["psnr"] for run in runs] for name, runs in found.items() if not name.startswith("trous")}
-    plain = [values for name, values in theirs.items() if not name.endswith(MIRRORED)]
+    plain = [values for name, values in theirs.items() if not name.endswith(TAPERED)]
     bests = [[max(column) for column in zip(*values, strict=True)] for values in (plain, list(theirs.values()))]
     gained = {}
     for name, runs in found.items():
@@ -39,7 +39,7 @@ def gains(found: Found) -> dict[str, dict[str, float]]:
             plain_over, over = ([r["psnr"] - best for r, best in zip(runs, each, strict=True)] for each in bests)
             gained[name] = {
                 **{"as_they_are": fmean(plain_over), "as_they_are_least": min(plain_over)},
-                **{"mirrored": fmean(over), "mirrored_least": min(over)},
+                **{"tapered": fmean(over), "tapered_least": min(over)},
             }
     return gained
 
@@ -53,7 +53,7 @@ def record(found: Found, cases: Sequence[Case]) -> Record:
         values = (f"{value:.2f}" for value in (fmean(r["psnr"] for r in runs), *means))
         rows.append((name, *values, f"{fmean(r['seconds'] for r in runs):.1f}"))
     gained = gains(found)
-    above = ("dB above scikit-image's best in each case", "as it is", "least", "with mirrored pictures too", "least")
+    above = ("dB above scikit-image's best in each case", "as it is", "least", "tapered too", "least")
     lines = [(name, *(f"{value:.2f}" for value in g.values())) for name, g in gained.items()]
     commits = sorted({r["commit"] for name, runs in found.items() if name.startswith("trous") for r in runs})
     pictures = len({case.picture for case in cases})

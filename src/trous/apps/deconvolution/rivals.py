@@ -2,7 +2,8 @@
 
 All three convolve by a kernel whose centre is at index size // 2 for odd sizes, as ours do. They know no surroundings:
 `wiener` and `unsupervised_wiener` take the picture for periodic, `richardson_lucy` takes zeros around it. So each comes
-twice, with the picture as it is, and with it mirrored on all sides by the width of the kernel and cropped again.
+twice: with the picture as it is, and with its edges continued, faded to the mean of the picture over two widths of the
+kernel, and cropped again. Of mirror images and fades of several widths this suited `wiener` best.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ BALANCES = tuple(float(f"{10 ** (n / 4):.3g}") for n in range(-16, 5))
 SAMPLERS: tuple[dict[str, int], ...] = ({}, {"burnin": 30, "min_num_iter": 90})
 #: The most iterations of `richardson_lucy`, and how many dB below its best the search ends: noise only grows.
 ITERATIONS, LOST = 200, 0.5
+#: Widths of the kernel over which edges are faded.
+FADE = 2
 
 
 @dataclass(frozen=True)
@@ -85,22 +88,23 @@ def steps(y: np.ndarray, kernel: np.ndarray, iterations: int = ITERATIONS) -> It
         yield estimate.clip(-1, 1)
 
 
-def mirrored(rival: Rival) -> Rival:
-    """The same method given the picture with its mirror images around it."""
+def tapered(rival: Rival) -> Rival:
+    """The same method given the picture with its edges faded to its mean, so that it is periodic without a jump."""
 
     def call(y: np.ndarray, kernel: np.ndarray, score: Score) -> Best:
-        inside = tuple(slice(k, k + n) for n, k in zip(y.shape, kernel.shape, strict=True))
-        around = [(k, k) for k in kernel.shape]
-        return rival(np.pad(y, around, mode="symmetric"), kernel, lambda estimate: score(estimate[inside]))
+        widths = [FADE * k for k in kernel.shape]
+        inside = tuple(slice(w, w + n) for w, n in zip(widths, y.shape, strict=True))
+        larger = np.pad(y, [(w, w) for w in widths], mode="linear_ramp", end_values=float(y.mean()))
+        return rival(larger, kernel, lambda estimate: score(estimate[inside]))
 
     return call
 
 
-#: What is added to the name of a method that is given mirrored pictures.
-MIRRORED = ", mirrored"
+#: What is added to the name of a method that is given faded edges.
+TAPERED = ", tapered"
 METHODS: dict[str, Rival] = {
     "wiener": wiener,
     "unsupervised_wiener": unsupervised_wiener,
     "richardson_lucy": richardson_lucy,
 }
-RIVALS = {**METHODS, **{name + MIRRORED: mirrored(rival) for name, rival in METHODS.items()}}
+RIVALS = {**METHODS, **{name + TAPERED: tapered(rival) for name, rival in METHODS.items()}}
