@@ -23,8 +23,8 @@ from trous.plan.circle import circle_size, tile_circle, tile_outputs
 STEP = 14
 #: The same of transforms that do not fit in the cache, and of a single one of one axis, which makes no use of vectors.
 FAR_STEP, LONE_STEP = 28, 42
-#: Numbers that fit.
-NEAR = 1 << 18
+#: Numbers of a circle that fits, and of the circles that are best transformed together.
+NEAR, GATHERED = 1 << 19, 1 << 18
 #: Transforms of one axis from which on they make use of vectors.
 SEVERAL = 8
 #: What is lost, in multiply-adds, with every circle that is filled, and every transform that is begun.
@@ -79,7 +79,7 @@ def _cut(operation: Operation, circles: tuple[tuple[int, int], ...]) -> Cut:
     items = operation.batch * prod(count for _, count in circles)
     numbers = prod(size)
     width = max(operation.in_channels, operation.out_channels)
-    together = max(1, min(items, NEAR // (width * numbers)))
+    together = max(1, min(items, GATHERED // (width * numbers)))
     step = STEP if numbers * width <= NEAR else FAR_STEP
     if len(size) == 1 and together * width < SEVERAL:
         step = LONE_STEP
