@@ -43,16 +43,16 @@ class FirstLayer:
         from trous.apps.autoencoder.files import load_model
 
         self.network: Any = load_model(model).network
-        self.layer: Any = self.network.encoder[0]
-        self.weight, self.bias = (a.detach().double().numpy() for a in (self.layer.weight, self.layer.bias))
-        self.spec = Conv(self.layer.kernel_size, self.layer.stride, self.layer.padding)
+        layer: Any = self.network.encoder[0]
+        self.weight, self.bias = (a.detach().double().numpy() for a in (layer.weight, layer.bias))
+        self.spec = Conv(layer.kernel_size, layer.stride, layer.padding)
 
     def maps(self, picture: np.ndarray) -> np.ndarray:
         """`(out_channels, height, width)`: what the layer gives, before the activation and without its bias."""
         import torch
 
         with torch.no_grad():
-            given = self.layer(torch.from_numpy(picture)[None, None].float())[0]
+            given = self.network.encoder[0](torch.from_numpy(picture)[None, None].float())[0]
         return given.double().numpy() - self.bias[:, None, None]
 
     def transposed(self, maps: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
