@@ -36,7 +36,7 @@ class FirstLayer:
     Attributes:
         weight: `(out_channels, in_channels, *kernel)`, in float64.
         bias: `(out_channels,)`.
-        spec: what it is.
+        spec: its kernel, stride and padding.
     """
 
     def __init__(self, model: str = MODEL):
@@ -44,7 +44,8 @@ class FirstLayer:
 
         self.network: Any = load_model(model).network
         self.layer: Any = self.network.encoder[0]
-        self.weight, self.bias = (a.detach().double().numpy() for a in (self.layer.weight, self.layer.bias))
+        state: dict[str, Any] = self.layer.state_dict()
+        self.weight, self.bias = (state[name].double().numpy() for name in ("weight", "bias"))
         self.spec = Conv(self.layer.kernel_size, self.layer.stride, self.layer.padding)
 
     def maps(self, picture: np.ndarray) -> np.ndarray:
