@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 import trous
+from trous.apps.deconvolution import figures
 from trous.cli import main
 from trous.drawing import gallery
 
@@ -80,6 +84,28 @@ def test_the_gallery(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert sorted(os.listdir(folder / "new/figures")) == ["no_padding_no_strides.gif", "no_padding_no_strides.svg"]
 
 
+def test_the_pictures_of_deconvolution(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the work behind a bar; where no data is, it says what is left out."""
+    given = []
+
+    def drawn(into: Path, pixels: np.ndarray, root: Path | None, track: Any) -> Iterator[Path]:
+        given.append((into, pixels.shape, root, list(track("Noise")([1, 2]))))
+        yield into / "noise.svg"
+
+    monkeypatch.setattr(figures, "draw", drawn)
+    monkeypatch.delenv("TROUS_DATA", raising=False)
+    assert run("--deconvolution", "new", monkeypatch=monkeypatch) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "wrote 1 files into new\n"
+    assert "without that of the encoder" in captured.err
+    monkeypatch.setenv("TROUS_DATA", str(folder))
+    assert run("--deconvolution", "new", monkeypatch=monkeypatch) == 0
+    assert "encoder" not in capsys.readouterr().err
+    assert given == [(Path("new"), (3, 300, 451), root, [1, 2]) for root in (None, folder)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -91,6 +117,7 @@ def test_the_gallery(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         (["conv,c1-1,x5,k9"], "kernel must fit into the padded input"),
         (["conv,c1-1,x5,k3", "conv,c1-1,x5,k3"], "size must be what conv,n1,c1-1,x5,k3 gives, (3,), got (5,)"),
         (["conv,c1-1,x5,k3", "--gallery", "x"], "gallery must be asked for without layers"),
+        (["conv,c1-1,x5,k3", "--deconvolution", "x"], "deconvolution must be asked for without layers"),
     ],
 )
 def test_bad_input_is_one_message(

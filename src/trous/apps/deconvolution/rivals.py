@@ -2,8 +2,9 @@
 
 All three convolve by a kernel whose centre is at index size // 2 for odd sizes, as ours do. They know no surroundings:
 `wiener` and `unsupervised_wiener` take the picture for periodic, `richardson_lucy` takes zeros around it. So the best
-of them, `wiener`, comes twice: with the picture as it is, and with its edges continued, faded to the mean of the picture
-over two widths of the kernel, and cropped again. Of mirror images and fades of several widths this suited it best.
+of them, `wiener`, comes twice: with the picture as it is, and with its edges continued, faded to the mean of the
+picture over two widths of the kernel, and cropped again. Of mirror images and fades of several widths this suited it
+best.
 """
 
 from __future__ import annotations
