@@ -9,7 +9,7 @@ from trous.plan import conv_axis, transposed_axis
 from trous.plan.axis import AxisPlan, Tap
 from trous.plan.bind import BoundAxis
 from trous.plan.border import source_indices, unpadded
-from trous.plan.circle import SURROUNDINGS, ObservedAxis, circle_size
+from trous.plan.circle import SURROUNDINGS, ObservedAxis, circle_size, tile_circle, tile_outputs, tiles
 from trous.plan.grid import Grid
 
 CONVS = [(k, s, p, d) for k in (1, 2, 3, 5) for s in (1, 2, 3) for p in (0, 1, 4) for d in (1, 2, 3)]
@@ -75,6 +75,36 @@ def test_a_convolution_without_its_padding_reads_what_the_padding_would_hold() -
             wanted = {tap.kernel: i + before for tap, i in plan.reads(output).items()}
             assert {tap.kernel: i for tap, i in inner.plan.reads(output).items()} == wanted
             assert all(0 <= i < inner.input_size for i in wanted.values())
+
+
+def pairs_on_tiles(axis: BoundAxis, circle: int) -> set[tuple[int, int, int]]:
+    """As `pairs_on`, on circles of a size of which each holds what its tile says."""
+    met = set()
+    for tile in tiles(axis, circle):
+        inputs = dict(zip(range(circle)[tile.read], range(axis.input_size)[tile.inputs], strict=True))
+        for place, output in zip(range(circle)[tile.written], range(axis.output_size)[tile.outputs], strict=True):
+            for index, distance in Grid(axis).kernel.items():
+                if (place + distance) % circle in inputs:
+                    met.add((output, index, inputs[(place + distance) % circle]))
+    return met
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation"), CONVS)
+def test_tiles_compute_what_the_axis_does(kernel: int, stride: int, padding: int, dilation: int) -> None:
+    """Of circles of every size, and their number is what was asked for."""
+    for plan in (
+        conv_axis(kernel, stride, padding, padding, dilation),
+        transposed_axis(kernel, stride, padding, padding, 0, dilation),
+    ):
+        axis = BoundAxis(plan, 13, plan.output_size(13))
+        if axis.output_size < 1 or circle_size(axis) is None:
+            continue
+        for count in (1, 2, 3, axis.output_size):
+            circle = tile_circle(axis, count)
+            assert len(tiles(axis, circle)) <= count
+            assert tile_outputs(axis, circle) == -(-axis.output_size // count)
+            for more in (0, 1, 4):
+                assert pairs_on_tiles(axis, circle + more) == pairs_of(axis)
 
 
 @pytest.mark.parametrize("surroundings", SURROUNDINGS)
