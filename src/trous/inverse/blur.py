@@ -59,7 +59,7 @@ class Blur:
             self._product = Bordered(self._product, channels, borders, space)
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
-        """`(pictures, colours, *latent_size)` to `(pictures, colours, *observed_size)`, in `out`, which is contiguous."""
+        """`(pictures, colours, *latent_size)` to `(pictures, colours, *observed_size)`, in a contiguous `out`."""
         return self._applied(self._product.forward, x, out, self.observed_size)
 
     def adjoint(self, y: Array, out: Array | None = None) -> Array:
