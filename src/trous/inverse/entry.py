@@ -54,9 +54,9 @@ def deconvolve(
             (64 bits: float64).
         psf: what a point became; of the axes that are blurred alone, or with all axes of y, where 1 stands for any
             number. Only its shape counts: it is divided by its sum, which must be positive.
-        method: "total_variation" (best for most pictures: few edges, Rudin, Osher and Fatemi 1992), "wiener" (linear and
-            quick), "richardson_lucy" (for counts of light, never negative), "least_squares" (nothing assumed; stopped
-            when the noise is reached).
+        method: "total_variation" (best for most pictures: few edges, Rudin, Osher and Fatemi 1992), "wiener" (linear
+            and quick), "richardson_lucy" (for counts of light, never negative), "least_squares" (nothing assumed;
+            stopped when the noise is reached).
         boundary: what surrounds the picture. "unknown": it is estimated along and cropped, so that only what was
             really seen counts; "reflect" (the border not repeated), "periodic", "zero".
         stride: every how manieth datum was kept, on every axis. The estimate is so many times larger than y.
