@@ -37,6 +37,9 @@ LEFT = 0.05
 SEEN = 0.01
 #: What the smallest value at the start is of the mean.
 DARK = 1e-6
+#: What a value is of the mean at least where a step begins: processors take many times as long for numbers that all but
+#: vanish (denormal ones), which darkness would come to.
+LEAST = 1e-12
 #: Iterations at most when the noise is to be reached.
 ITERATIONS = 200
 #: Details still come when the residual is already that of the noise: the best picture has taken so much longer.
@@ -132,7 +135,8 @@ class Ascent:
             if in_pieces(_step, *state, seen, lacking) < 0:
                 self.age[picture] = 0
             self.age[picture] += 1
-            in_pieces(partial(_leap, (self.age[picture] - 1) / (self.age[picture] + 2)), *state)
+            momentum = (self.age[picture] - 1) / (self.age[picture] + 2)
+            in_pieces(partial(_leap, momentum, LEAST * float(self.mean[picture].max())), *state)
 
     def estimate(self) -> np.ndarray:
         """A copy of the present pictures."""
@@ -209,12 +213,13 @@ def _step(back: np.ndarray, ahead: np.ndarray, x: np.ndarray, seen: np.ndarray, 
     return _product(gradient, x)
 
 
-def _leap(momentum: float, back: np.ndarray, ahead: np.ndarray, x: np.ndarray) -> float:
+def _leap(momentum: float, least: float, back: np.ndarray, ahead: np.ndarray, x: np.ndarray) -> float:
     """Beyond the new picture in the direction of the last change; x becomes the picture."""
     x *= momentum
     x += back
     np.multiply(back, LEFT, out=ahead)
     np.maximum(ahead, x, out=ahead)
+    np.maximum(ahead, least, out=ahead)
     np.copyto(x, back)
     return 0.0
 
