@@ -6,7 +6,6 @@ Pictures are `(pictures, colours, *size)`, PSFs `(pictures or 1, colours or 1, *
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 
 import numpy as np
 
@@ -74,15 +73,3 @@ class Blur:
     def crop(self, x: Array) -> Array:
         """The part of a latent picture that the user gets."""
         return x[(..., *self._inside)]
-
-    def embed(self, x: Array) -> Array:
-        """A latent picture around what the user gets, its surroundings those at its border."""
-        pairs = [
-            (a.before, a.after) if n > a.result else (0, 0) for a, n in zip(self.axes, self.latent_size, strict=True)
-        ]
-        return np.pad(x, [(0, 0), (0, 0), *pairs], mode="edge")
-
-    @property
-    def elements(self) -> int:
-        """Numbers in a latent picture, of all pictures and colours."""
-        return prod(self._outside) * prod(self.latent_size)

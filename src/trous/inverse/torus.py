@@ -76,11 +76,6 @@ class Torus:
         """The part that the user gets."""
         return x[self._result]
 
-    def embed(self, x: Array) -> Array:
-        """A picture as the user gets it with surroundings that lead from each of its borders to the opposite one."""
-        pairs = [(a.origin, n - a.origin - a.result) for a, n in zip(self.axes, self.size, strict=True)]
-        return np.pad(x, [(0, 0), (0, 0), *pairs], mode="edge")
-
     @cached_property
     def laplacian(self) -> Array:
         """`laplacian_at` the torus's size."""

@@ -124,6 +124,15 @@ class ObservedAxis:
     size: int
     surroundings: str
 
+    @staticmethod
+    def within(extended: int, kernel: int, stride: int) -> ObservedAxis:
+        """The longest axis whose data were made of at most `extended` positions, with nothing known around them.
+
+        >>> ObservedAxis.within(20, kernel=5, stride=2).size
+        8
+        """
+        return ObservedAxis(kernel, stride, (extended - kernel + 1) // stride, "unknown")
+
     @property
     def centre(self) -> int:
         """The index of the PSF that lies on the datum."""

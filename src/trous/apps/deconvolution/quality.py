@@ -14,8 +14,7 @@ from trous.apps.deconvolution.cases import NOISE, Case, blurred, psnr, read_grey
 from trous.apps.deconvolution.rivals import RIVALS, Best, Rival, Score
 from trous.apps.deconvolution.runs import kept
 from trous.bench.record import Track
-
-METHODS = ("wiener", "richardson_lucy", "least_squares", "total_variation")
+from trous.inverse.entry import METHODS
 
 
 def ours(method: str, y: np.ndarray, kernel: np.ndarray, score: Score) -> Best:

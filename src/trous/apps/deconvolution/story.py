@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from trous.apps.deconvolution.cases import GREY, NOISE
 from trous.functional import conv_transpose
 from trous.inverse import deconvolve
 from trous.inverse.blur import Blur
@@ -19,12 +20,8 @@ from trous.inverse.entry import METHODS
 from trous.inverse.psf import motion
 from trous.plan.circle import SURROUNDINGS, ObservedAxis
 
-#: Of red, green and blue (ITU-R BT.601).
-GREY = (0.299, 0.587, 0.114)
 #: The blur of the page: pixels along a straight way, and degrees.
 MOTION = (25, 30)
-#: Standard deviation of the noise, of a full scale of 1.
-NOISE = 0.01
 SEED = 7
 #: The methods as they are called in text.
 NAMES = {
@@ -84,10 +81,7 @@ def blur(picture: np.ndarray, psf: np.ndarray, stride: int = 1, noise: float = N
 
     The same seed gives the same noise but for its strength.
     """
-    axes = []
-    for size, kernel in zip(picture.shape, psf.shape, strict=True):
-        around = ObservedAxis(kernel, stride, 1, "unknown").extended - stride
-        axes.append(ObservedAxis(kernel, stride, (size - around) // stride, "unknown"))
+    axes = [ObservedAxis.within(n, k, stride) for n, k in zip(picture.shape, psf.shape, strict=True)]
     model = Blur(psf[None, None].astype(np.float64), axes, 1, 1)
     latent = picture[tuple(slice(n) for n in model.latent_size)][None, None].astype(np.float64)
     data = model.forward(latent)[0, 0]
