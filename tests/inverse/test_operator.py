@@ -11,11 +11,8 @@ from scipy.sparse.linalg import aslinearoperator, cg, lsmr, svds
 
 import trous
 from trous.errors import TrousError
-from trous.inverse import fourier
 from trous.inverse.fourier import Fourier
-from trous.inverse.operator import PlanOperator
 from trous.inverse.product import Direct
-from trous.inverse.tiling import best_cut
 
 MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -189,10 +186,3 @@ def test_a_border_larger_than_the_input_is_refused_at_once() -> None:
     bound = trous.Conv(9, padding=6).plan().bind(4)
     with pytest.raises(TrousError, match="padding must be smaller than the axis"):
         bound.linear_operator(np.ones((1, 1, 9)), padding_mode="reflect")
-
-
-def test_the_choice_follows_from_costs_alone() -> None:
-    """Both ways cost what they cost: a kernel of so many taps is dearer than any transform of this size."""
-    operator: PlanOperator = trous.Conv(65).plan().bind(4096).linear_operator(np.ones((64, 64, 65), np.float32))
-    what = operator._operation
-    assert fourier.cheaper(what, operator._w) == (best_cut(what).cost < what.multiplications)

@@ -175,11 +175,9 @@ def execute(
 ) -> Any:
     """The output of the best back-end in y, or in a new array, channels-last as `gives_channels_last` says."""
     channels_last = gives_channels_last(x, w)
-    if y is not None:
-        pass
-    elif device_name(x) == "cpu":
+    if y is None and device_name(x) == "cpu":
         y = _maker(what.output_shape, dense_strides(what.output_shape, channels_last), x.dtype)()
-    else:
+    elif y is None:
         y = empty(what.output_shape, x, channels_last)
     choose(what, x).forward(what, x, w, bias, y, epilogue, residual)
     return y
