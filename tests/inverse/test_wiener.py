@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import trous
-from trous.inverse import prior
+from trous.inverse import prior, wiener
 from trous.inverse.request import Task
 from trous.inverse.wiener import Equations
 from trous.plan.circle import SURROUNDINGS, ObservedAxis
@@ -52,6 +52,24 @@ def test_it_is_the_minimum(surroundings: str, stride: int, masked: bool) -> None
     right = equations.adjoint(equations.data)
     wanted = np.linalg.solve(matrix, right.ravel()).reshape(right.shape)
     assert np.abs(equations.solve(right) - wanted).max() < 1e-3 * np.abs(wanted).max()
+
+
+def test_pictures_are_solved_a_few_at_a_time_and_are_what_they_are_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    y, psf = rng.random((5, 12, 10)), rng.random((5, 3, 4))
+    mask = rng.random(y.shape) > 0.2
+    alone = [trous.deconvolve(one, k, mask=m, method="wiener") for one, k, m in zip(y, psf, mask, strict=True)]
+    monkeypatch.setattr(wiener, "TOGETHER", 2 * y[0].size)
+    sizes: list[int] = []
+    monkeypatch.setattr(wiener, "Equations", lambda part: sizes.append(len(part.y)) or Equations(part))
+    assert np.allclose(trous.deconvolve(y, psf, mask=mask, axes=(1, 2), method="wiener"), alone, rtol=0, atol=1e-10)
+    assert np.allclose(
+        trous.deconvolve(y, psf[:1], axes=(1, 2), method="wiener")[4],
+        trous.deconvolve(y[4], psf[0], method="wiener"),
+        rtol=0,
+        atol=1e-10,
+    )
+    assert sizes == [2, 2, 1] * 2 + [1]
 
 
 def test_a_periodic_world_takes_one_division() -> None:

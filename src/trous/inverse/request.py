@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,6 +65,13 @@ class Task:
     nonnegative: bool
     watch: Watch
     space: Space = MEMORY
+
+    def parts(self, count: int) -> Iterator[Task]:
+        """The same for so many pictures after the others."""
+        for first in range(0, len(self.y), count):
+            few = slice(first, first + count)
+            psf = self.psf if len(self.psf) == 1 else self.psf[few]
+            yield replace(self, y=self.y[few], psf=psf, mask=None if self.mask is None else self.mask[few])
 
     @cached_property
     def noise(self) -> Array:

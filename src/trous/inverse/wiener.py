@@ -26,12 +26,14 @@ Array = np.ndarray
 #: What may be left of the equations, as a share of the noise in them, and of the right side where there is none.
 OF_NOISE, LEFT = 0.01, 1e-6
 ITERATIONS = 200
+#: Data that are solved for at once: a core's cache holds what belongs to them, and no picture waits long for the worst.
+TOGETHER = 1 << 13
 
 
 def wiener(task: Task) -> Array:
-    """The estimate `(pictures, colours, *result)`."""
-    equations = Equations(task)
-    return equations.crop(equations.minimum())
+    """The estimate `(pictures, colours, *result)`, of a few pictures after the others."""
+    parts = map(Equations, task.parts(max(1, TOGETHER // task.y[0].size)))
+    return np.concatenate([equations.crop(equations.minimum()) for equations in parts])
 
 
 class Equations:
@@ -51,10 +53,11 @@ class Equations:
         self.spectrum = torus.spectrum if self._blur is None else spectrum_at(self.size, task.psf, task.axes)
         self.rough = roughness(task, laplacian_at(self.size, np.float64))
         gain = self.spectrum.real**2 + self.spectrum.imag**2
-        share = float(torus.observed.mean() * prod(torus.size) / prod(self.size))
+        axes = tuple(range(2, task.psf.ndim))
+        share = torus.observed.sum(axes, keepdims=True) / prod(self.size)
         # A frequency that neither data nor prior know of stays out: rounding must not be divided by nothing.
         self._inverse = 1 / (share * gain + self.rough + float(np.finfo(task.y.dtype).eps) ** 2)
-        energy = (task.psf.astype(np.float64) ** 2).sum(tuple(range(2, task.psf.ndim)), keepdims=True)
+        energy = (task.psf.astype(np.float64) ** 2).sum(axes, keepdims=True)
         self._noise = OF_NOISE**2 * task.noise**2 * energy * (task.y[0, 0].size if task.weight is None else 0)
         self.is_diagonal = self._blur is None and bool(torus.observed.all())
 
