@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trous.cli.ending import terminable
-from trous.cli.folders import bar, counted, summary
+from trous.cli.folders import Progress, counted, transform
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
     from trous.apps.deblur.files import Deblurred
     from trous.apps.deblur.restore import Settings
-    from trous.apps.pictures import FolderReport
 
 #: The share of clipped values from which on it is said.
 CLIPPED = 0.02
@@ -126,10 +121,10 @@ def deblur(
       trous deblur small.png large.png --psf gaussian:1.6 --scale 2
       trous deblur photos sharp --psf gaussian:1.2
     """
+    from trous.apps.deblur.files import deblur_file
     from trous.apps.deblur.psf import read_psf
     from trous.apps.deblur.restore import Settings
 
-    started = time.perf_counter()
     given, share = _noise(noise)
     settings = Settings(
         read_psf(psf, centre=centre),
@@ -146,23 +141,14 @@ def deblur(
     )
     for note in settings.psf.notes:
         _mind(note)
-    if source.is_dir():
-        with terminable():
-            report = _folder(source, target, settings, force)
-        for path, error in report.failed:
-            typer.echo(f"trous: {path.name}: {error}", err=True)
-        for done in report.done:
-            _say_what_to_mind(done)
-        typer.echo(summary(report, "deblurred", time.perf_counter() - started))
-        raise typer.Exit(1 if report.failed else 0)
-    if target.is_dir():
-        target = target / source.name
-    if target.exists() and not force:
-        raise TrousError("target", "must not be there yet, but for --force", str(target))
-    with terminable():
-        done = _file(source, target, settings)
-    _say_what_to_mind(done)
-    typer.echo(_line(done, settings, noise is None, time.perf_counter() - started))
+
+    def work(path: Path, new: Path, progress: Progress) -> Deblurred:
+        return deblur_file(path, new, settings, progress=lambda done: progress(done, 1))
+
+    def line(done: Deblurred, seconds: float) -> str:
+        return _line(done, settings, noise is None, seconds)
+
+    transform(source, target, work, force=force, verb="deblurred", line=line, mind=_say_what_to_mind)
 
 
 def _noise(text: str | None) -> tuple[float | None, bool]:
@@ -177,29 +163,6 @@ def _noise(text: str | None) -> tuple[float | None, bool]:
     if not 0 <= value < float("inf"):
         raise TrousError("noise", "must be a number, or a percentage of full scale such as 1%", text)
     return (value / 100 if percent else value), percent
-
-
-def _file(source: Path, target: Path, settings: Settings) -> Deblurred:
-    from trous.apps.deblur.files import deblur_file
-
-    with bar() as shown:
-        task = shown.add_task(source.name, total=1.0)
-        return deblur_file(source, target, settings, progress=lambda done: shown.update(task, completed=done))
-
-
-def _folder(source: Path, target: Path, settings: Settings, force: bool) -> FolderReport[Deblurred]:
-    from trous.apps.deblur.files import deblur_folder
-    from trous.apps.pictures import pictures_and_others
-
-    count, begun = len(pictures_and_others(source)[0]), itertools.count(1)
-    with bar() as shown:
-        task = shown.add_task("", total=1.0)
-
-        def watch(path: Path) -> Callable[[float], None]:
-            shown.reset(task, total=1.0, description=f"{next(begun)} of {count}: {path.name}")
-            return lambda done: shown.update(task, completed=done)
-
-        return deblur_folder(source, target, settings, replace=force, watch=watch)
 
 
 def _line(done: Deblurred, settings: Settings, estimated: bool, seconds: float) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trous.cli.ending import terminable
-from trous.cli.folders import bar, summary
+from trous.cli.folders import Progress, transform
 from trous.errors import TrousError
 
 if TYPE_CHECKING:
-    from trous.apps.pictures import FolderReport
     from trous.apps.upscale import Network
     from trous.apps.upscale.files import Enlarged
 
@@ -49,25 +45,14 @@ def upscale(
       trous upscale photos enlarged --scale 3 --force
       trous upscale photo.jpg large.png --model runs/upscale-x2/weights.safetensors
     """
-    network, started = _network(scale, model), time.perf_counter()
-    if source.is_dir():
-        with terminable():
-            report = _folder(source, target, network, force)
-        for path, error in report.failed:
-            typer.echo(f"trous: {path.name}: {error}", err=True)
-        for done in report.done:
-            _say_pages(done)
-        typer.echo(summary(report, "enlarged", time.perf_counter() - started))
-        raise typer.Exit(1 if report.failed else 0)
-    if target.is_dir():
-        target = target / source.name
-    if target.exists() and not force:
-        raise TrousError("target", "must not be there yet, but for --force", str(target))
-    with terminable():
-        done = _file(source, target, network)
-    _say_pages(done)
-    seconds = time.perf_counter() - started
-    typer.echo(f"{source} ({done.before}) enlarged to {target} ({done.after}) in {seconds:.1f} s")
+    from trous.apps.upscale.files import enlarge_file
+
+    network = _network(scale, model)
+
+    def work(path: Path, new: Path, progress: Progress) -> Enlarged:
+        return enlarge_file(path, new, network, progress=progress)
+
+    transform(source, target, work, force=force, verb="enlarged", line=_line, mind=_say_pages)
 
 
 def _network(scale: int | None, model: str) -> Network:
@@ -81,29 +66,8 @@ def _network(scale: int | None, model: str) -> Network:
     return network
 
 
-def _file(source: Path, target: Path, network: Network) -> Enlarged:
-    from trous.apps.upscale.files import enlarge_file
-
-    with bar() as shown:
-        rows = shown.add_task(source.name, total=None)
-        return enlarge_file(
-            source, target, network, progress=lambda done, whole: shown.update(rows, completed=done, total=whole)
-        )
-
-
-def _folder(source: Path, target: Path, network: Network, force: bool) -> FolderReport[Enlarged]:
-    from trous.apps.pictures import pictures_and_others
-    from trous.apps.upscale.files import Progress, enlarge_folder
-
-    count, begun = len(pictures_and_others(source)[0]), itertools.count(1)
-    with bar() as shown:
-        rows = shown.add_task("", total=None)
-
-        def watch(path: Path) -> Progress:
-            shown.reset(rows, total=None, description=f"{next(begun)} of {count}: {path.name}")
-            return lambda done, whole: shown.update(rows, completed=done, total=whole)
-
-        return enlarge_folder(source, target, network, replace=force, watch=watch)
+def _line(done: Enlarged, seconds: float) -> str:
+    return f"{done.source} ({done.before}) enlarged to {done.target} ({done.after}) in {seconds:.1f} s"
 
 
 def _say_pages(done: Enlarged) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import trous
-from trous.apps.deblur.files import Deblurred, deblur_file, deblur_folder
+from trous.apps.deblur.files import Deblurred, deblur_file
 from trous.apps.deblur.psf import Psf, read_psf
 from trous.apps.deblur.restore import Settings, decoded, encoded, enlarged
-from trous.apps.pictures import Layout, open_picture, save_picture
+from trous.apps.pictures import Layout, each_picture, open_picture, save_picture
 from trous.errors import TrousError
 
 PSF = read_psf("gaussian:0.8")
@@ -217,12 +218,13 @@ def test_a_folder(tmp_path: Path, rng: np.random.Generator) -> None:
     (album / "b.png").write_bytes(b"no picture")
     tifffile.imwrite(album / "c.tif", smooth(rng, 2, 12, 14), photometric="minisblack")
     (album / "notes.txt").write_text("text")
-    report = deblur_folder(album, tmp_path / "sharp", settings())
+    work = partial(deblur_file, settings=settings())
+    report = each_picture(album, tmp_path / "sharp", work)
     assert [done.target.name for done in report.done] == ["a.png", "c.tif"]
     assert [path.name for path, _ in report.failed] == ["b.png"]
-    again = deblur_folder(album, tmp_path / "sharp", settings())
+    again = each_picture(album, tmp_path / "sharp", work)
     assert [path.name for path in again.there] == ["a.png", "c.tif"] and not again.done
-    assert len(deblur_folder(album, tmp_path / "sharp", settings(), replace=True).done) == 2
+    assert len(each_picture(album, tmp_path / "sharp", work, replace=True).done) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import safetensors.numpy
 from PIL import Image
 
 from apps.upscale.test_network import KERNELS, network
-from trous.apps.pictures import Layout, open_picture, pictures_and_others, save_picture
+from trous.apps.pictures import FolderReport, Layout, each_picture, open_picture, pictures_and_others, save_picture
 from trous.apps.upscale import rows
-from trous.apps.upscale.files import enlarge_file, enlarge_folder
+from trous.apps.upscale.files import Enlarged, enlarge_file
 from trous.apps.upscale.model import Upscaler, tensors
 from trous.apps.upscale.rows import enlarge, enlarge_rows
 from trous.errors import TrousError
@@ -136,16 +137,13 @@ def album(tmp_path: Path, rng: np.random.Generator) -> Path:
     return folder
 
 
+def enlarge_folder(source: Path, target: Path, *, replace: bool = False) -> FolderReport[Enlarged]:
+    return each_picture(source, target, partial(enlarge_file, network=NET), replace=replace)
+
+
 def test_a_folder(album: Path, tmp_path: Path) -> None:
-    begun: list[str] = []
-
-    def watch(path: Path) -> Any:
-        begun.append(path.name)
-        return lambda done, whole: None
-
     target = tmp_path / "new" / "large"
-    report = enlarge_folder(album, target, NET, watch=watch)
-    assert begun == ["a.png", "b.JPG", "bad.png", "c.tif"]
+    report = enlarge_folder(album, target)
     assert [done.target.name for done in report.done] == ["a.png", "b.JPG", "c.tif"]
     assert [(path.name, error.rule[:17]) for path, error in report.failed] == [("bad.png", "must be a picture")]
     assert [path.name for path in report.left_out] == ["._a.png", "notes.txt"]
@@ -158,10 +156,10 @@ def test_a_folder_is_gone_on_with(album: Path, tmp_path: Path) -> None:
     target = tmp_path / "large"
     target.mkdir()
     (target / "a.png").write_bytes(b"old")
-    report = enlarge_folder(album, target, NET)
+    report = enlarge_folder(album, target)
     assert [path.name for path in report.there] == ["a.png"]
     assert (target / "a.png").read_bytes() == b"old"
-    report = enlarge_folder(album, target, NET, replace=True)
+    report = enlarge_folder(album, target, replace=True)
     assert report.there == []
     assert len(report.done) == 3
     assert pixels(target / "a.png").shape == (14, 18, 3)
@@ -177,6 +175,6 @@ def test_folders_that_cannot_be(album: Path, tmp_path: Path) -> None:
         (tmp_path / "missing", tmp_path / "x", "source must be a folder that can be read"),
     ):
         with pytest.raises(TrousError, match=said):
-            enlarge_folder(source, target, NET)
+            enlarge_folder(source, target)
     assert not (tmp_path / "x").exists()
     assert len(pictures_and_others(album)[0]) == 4

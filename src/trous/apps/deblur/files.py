@@ -1,8 +1,8 @@
-"""Picture files and stacks, deblurred, and folders of them."""
+"""Picture files and stacks, deblurred."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from trous.apps.deblur.restore import Outcome, Progress, Settings, enlarged, restore
 from trous.apps.deblur.tiff import SUFFIXES, Series, is_photograph, read_series, write_series
-from trous.apps.pictures import FolderReport, each_picture, open_picture, save_picture
+from trous.apps.pictures import open_picture, save_picture
 from trous.errors import TrousError
 
 #: Decoders, in the words of libvips, of formats that take away what is faint, and the noise that does as much harm, of
@@ -63,22 +63,6 @@ def deblur_file(source: Path, target: Path, settings: Settings, *, progress: Pro
         if error.argument in ("y", "source") and str(source) not in str(error.value):
             raise TrousError("source", error.rule, f"{source} ({error.value})") from None
         raise
-
-
-def deblur_folder(
-    source: Path,
-    target: Path,
-    settings: Settings,
-    *,
-    replace: bool = False,
-    watch: Callable[[Path], Progress] | None = None,
-) -> FolderReport[Deblurred]:
-    """Deblur a folder's pictures and stacks into another one, under the same names (`pictures.each_picture`)."""
-
-    def work(path: Path, new: Path) -> Deblurred:
-        return deblur_file(path, new, settings, progress=watch(path) if watch else None)
-
-    return each_picture(source, target, work, replace=replace)
 
 
 def _deblur_picture(source: Path, target: Path, settings: Settings, progress: Progress) -> Deblurred:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trous.apps.deconvolution.cases import GREY, NOISE
+from trous.apps.deconvolution.cases import GREY, NOISE, psnr
 from trous.functional import conv_transpose
 from trous.inverse import deconvolve
 from trous.inverse.blur import Blur
@@ -52,14 +52,11 @@ class Blurred:
     stride: int = 1
 
     def psnr(self, estimate: np.ndarray, frame: int = 0) -> float:
-        """In dB, for a peak of 1, neither rounded nor clipped; of the whole picture, or of `frame` pixels at its
-        border."""
-        error = np.square(np.asarray(estimate, np.float64) - self.truth)
+        """Of the whole picture (`cases.psnr`), or of `frame` pixels at its border."""
+        counted = np.ones(self.truth.shape, bool)
         if frame:
-            inside = np.zeros(error.shape, bool)
-            inside[frame:-frame, frame:-frame] = True
-            error = error[~inside]
-        return float(-10 * np.log10(error.mean()))
+            counted[frame:-frame, frame:-frame] = False
+        return psnr(estimate[counted], self.truth[counted])
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Picture files and folders of them, enlarged."""
+"""Picture files, enlarged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trous.apps.pictures import FolderReport, Layout, Picture, each_picture, open_picture, save_picture
+from trous.apps.pictures import Layout, Picture, open_picture, save_picture
 from trous.apps.upscale.network import Network
 from trous.apps.upscale.rows import enlarge_rows
 from trous.errors import TrousError
@@ -46,33 +46,6 @@ def enlarge_file(source: Path, target: Path, network: Network, *, progress: Prog
     large = picture.layout.times(network.scale)
     save_picture(target, _strips(picture, large, network, progress), large, picture)
     return Enlarged(source, target, picture.layout, large, picture.pages)
-
-
-def enlarge_folder(
-    source: Path,
-    target: Path,
-    network: Network,
-    *,
-    replace: bool = False,
-    watch: Callable[[Path], Progress] | None = None,
-) -> FolderReport[Enlarged]:
-    """Enlarge the pictures of a folder into another one, under the same names (`trous.apps.pictures.each_picture`).
-
-    Args:
-        source: the folder.
-        target: another folder; made, if it is not there.
-        network: what `trous.apps.upscale.load` gives.
-        replace: enlarge also what is in the target already. Otherwise a run that was stopped is gone on with.
-        watch: is called with every picture before it begins, and gives its `progress`.
-
-    Raises:
-        TrousError: one of the folders cannot be what it must. A picture that fails is in the report.
-    """
-
-    def work(path: Path, new: Path) -> Enlarged:
-        return enlarge_file(path, new, network, progress=watch(path) if watch else None)
-
-    return each_picture(source, target, work, replace=replace)
 
 
 def _strips(picture: Picture, large: Layout, network: Network, progress: Progress | None) -> Iterator[np.ndarray]:
