@@ -81,6 +81,15 @@ class Torus:
         """`laplacian_at` the torus's size."""
         return laplacian_at(self.size, self.data.dtype)
 
+    @cached_property
+    def inside(self) -> Array:
+        """1 where the extended picture lies, 0 between its ends, `(1, 1, *size)`."""
+        inside = np.ones((1, 1, *self.size), self.data.dtype)
+        for n, axis in enumerate(self.axes, 2):
+            if axis.surroundings != "periodic":
+                np.moveaxis(inside, n, 0)[axis.extended :] = 0
+        return inside
+
     def filled(self) -> Array:
         """The data, and where there are none means of those around them: near ones count most, far ones suffice."""
         spread = 1 / (1e-3 + self.laplacian)

@@ -5,6 +5,8 @@ the gradient over all axes and colours, so that edges of colours meet. It is fou
 of multipliers on the torus: u = h * x, v = grad x and, where the boundary or the sign limits x, z = x. The mask M,
 which stands for unknown surroundings, strides and missing values alike, then touches u only, value by value, and x is
 one division in Fourier space (Almeida and Figueiredo 2013, section III; Afonso, Bioucas-Dias and Figueiredo 2011).
+Between the ends of the picture, which meet on a torus, no gradient counts: the values there go along with one end, and
+opposite borders need not agree.
 """
 
 from __future__ import annotations
@@ -99,7 +101,7 @@ class Solver:
 
         shrinkage = SHRINKAGE * np.sqrt(noise * gradient)
         penalty = np.maximum(weight, 1e-3 * usual) / shrinkage
-        self.threshold = (weight / penalty).astype(dtype)
+        self.threshold = (weight / penalty * torus.inside).astype(dtype)
         self.penalty = penalty.astype(dtype)  # of v, and of z
         self.data_penalty = (penalty / SMOOTHNESS).astype(dtype)
 

@@ -177,8 +177,9 @@ class ObservedAxis:
 
     @property
     def least_circle(self) -> int:
-        """Positions of the smallest circle that holds the axis; a periodic one is a circle itself."""
-        return self.result if self.surroundings == "periodic" else self.extended
+        """Positions of the smallest circle that holds the axis and one more, which parts its ends; a periodic one is a
+        circle itself."""
+        return self.result if self.surroundings == "periodic" else self.extended + 1
 
     @property
     def origin(self) -> int:
