@@ -13,13 +13,13 @@ from torch import Tensor
 
 from trous.inverse.entry import Layout
 from trous.inverse.request import Task
-from trous.inverse.wiener import Equations
+from trous.inverse.wiener import Equations, equations
 
 
 def wiener(task: Task, layout: Layout, y: Tensor, psf: Tensor) -> Tensor:
     """`trous.inverse.wiener.wiener` of tensors that require gradients. What the prior took from y is held constant."""
-    equations = Equations(task)
-    found = equations.minimum()
+    system = equations(task)
+    found = system.minimum()
     dtype = torch.from_numpy(task.y).dtype
     kernel = layout.inward_psf(psf).to("cpu", dtype)
     kernel = kernel / kernel.sum(tuple(range(2, kernel.ndim)), keepdim=True)
@@ -27,9 +27,9 @@ def wiener(task: Task, layout: Layout, y: Tensor, psf: Tensor) -> Tensor:
     if task.mask is not None:
         data = torch.where(torch.from_numpy(task.mask) > 0, data, 0)
     x = torch.from_numpy(found).requires_grad_()
-    gradient = torch.autograd.grad(_loss(task, equations, x, data, kernel), x, create_graph=True)[0]
-    moved = x.detach() - _Solved.apply(gradient, equations)
-    result = equations.crop(moved)  # slices, which torch reads alike
+    gradient = torch.autograd.grad(_loss(task, system, x, data, kernel), x, create_graph=True)[0]
+    moved = x.detach() - _Solved.apply(gradient, system)
+    result = system.crop(moved)  # slices, which torch reads alike
     return layout.outward(result).to(y.device, y.dtype if y.dtype.is_floating_point else dtype)
 
 
@@ -37,23 +37,23 @@ class _Solved(torch.autograd.Function):
     """The solution of the equations whose right side is 0 but for rounding: 0, and moving as the solution does."""
 
     @staticmethod
-    def forward(ctx: Any, right: Tensor, equations: Equations) -> Tensor:
-        ctx.equations = equations
+    def forward(ctx: Any, right: Tensor, system: Equations) -> Tensor:
+        ctx.system = system
         return torch.zeros_like(right)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        solved = ctx.equations.solve(gradients[0].contiguous().numpy())
+        solved = ctx.system.solve(gradients[0].contiguous().numpy())
         return torch.from_numpy(solved), None
 
 
-def _loss(task: Task, equations: Equations, x: Tensor, y: Tensor, psf: Tensor) -> Tensor:
+def _loss(task: Task, system: Equations, x: Tensor, y: Tensor, psf: Tensor) -> Tensor:
     """Half of what is minimal at x."""
     rank = len(task.axes)
     along = tuple(range(-rank, 0))
     torus = task.torus
     latent = x
-    if equations.is_tied:
+    if system.is_tied:
         for n, axis in enumerate(task.axes):
             index = torch.tensor([-1 if i is None else i for i in axis.sources])
             shape = [-1 if a == n else 1 for a in range(rank)]
@@ -70,6 +70,6 @@ def _loss(task: Task, equations: Equations, x: Tensor, y: Tensor, psf: Tensor) -
     rest = blurred - y
     if task.mask is not None:
         rest = rest * torch.from_numpy(task.mask)
-    rough = torch.from_numpy(equations.rough)
-    smooth = torch.fft.irfftn(torch.fft.rfftn(x, dim=along) * rough, equations.size, dim=along)
+    rough = torch.from_numpy(system.rough)
+    smooth = torch.fft.irfftn(torch.fft.rfftn(x, dim=along) * rough, system.size, dim=along)
     return (rest * rest).sum() / 2 + (x * smooth).sum() / 2
