@@ -178,6 +178,7 @@ def measure(chosen: Sequence[Case], folder: Path, track: Track[Any]) -> Record:
             over = [a - b for a, b in zip(values[ours], values[name], strict=True)]
             facts.append(f"{ours}, above {name}: {fmean(over):+.2f} dB on average, {min(over):+.2f} at the least")
     commits = sorted({each["commit"] for each in found["trous"]})
+    facts.append("seconds are beside other work on the machine: no measure of speed")
     facts.append(f"{len(chosen)} cases; trous at commits {', '.join(commits)}")
     document = {"cases": [case.name for case in chosen], "runs": found}
     title = "Total variation beside pyproximal and deepinv at their best"
