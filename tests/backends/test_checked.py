@@ -11,7 +11,9 @@ from trous.problem import Problem, random_problems
 from turns import slow_unless_new
 
 PROBLEMS = (
-    *slow_unless_new((*HAND_PICKED, *random_problems(77, 200, dtypes=("float32", "float64"))), first=len(HAND_PICKED)),
+    *slow_unless_new(
+        (*HAND_PICKED, *random_problems(77, 200, dtypes=("float32", "float64"))), first=len(HAND_PICKED) // 2
+    ),
     *slow_unless_new(random_problems(79, 60, dtypes=("bfloat16", "float16")), first=5),
 )
 

@@ -48,7 +48,7 @@ def run(backend: ModuleType, problem: Problem, arrays: tuple, epilogue: Epilogue
     return y
 
 
-@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(PROBLEMS, ("y",), first=30))
+@pytest.mark.parametrize(("problem", "instruction_sets"), taking_turns(PROBLEMS, ("y",), first=15))
 def test_bit_for_bit(problem: Problem, instruction_sets: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`loops` is torch's activation of the convolution, and every back-end is `loops`. Epilogues take turns."""
     monkeypatch.setenv("TROUS_CHECK", "1")

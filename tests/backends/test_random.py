@@ -39,7 +39,7 @@ from turns import bring_new, taking_turns, turn
 SEED, COUNT = 2026, 3000
 ALL = (*HAND_PICKED, *random_problems(SEED, COUNT, dtypes=("float32", "float64")))
 
-FAST = bring_new(((problem, turn(number)) for number, problem in enumerate(ALL[:600])), first=120)
+FAST = bring_new(((problem, turn(number)) for number, problem in enumerate(ALL[:600])), first=60)
 #: Problems and their numbers. Most are slow, since each compiles code of its own, which the tests of a number share.
 NUMBERED = [
     pytest.param(number, problem, marks=[pytest.mark.slow] * (number not in FAST)) for number, problem in enumerate(ALL)
