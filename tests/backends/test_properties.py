@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -25,7 +25,14 @@ PROBLEMS = tuple(
 )
 FEW = PROBLEMS[5::4]
 
-each_problem = pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+
+def every_second_slow(problems: Sequence[Problem]) -> list[Any]:
+    return [
+        pytest.param(problem, id=str(problem), marks=[pytest.mark.slow] * (n % 2)) for n, problem in enumerate(problems)
+    ]
+
+
+each_problem = pytest.mark.parametrize("problem", every_second_slow(PROBLEMS))
 few_problems = pytest.mark.parametrize("problem", FEW, ids=str)
 each_backend = pytest.mark.parametrize("backend", BACKENDS, ids=name_of)
 
@@ -117,7 +124,7 @@ def transposed_axes(op: Operation, order: tuple[int, ...]) -> Operation:
 
 
 @each_backend
-@pytest.mark.parametrize("problem", [p for p in PROBLEMS if p.ndim > 1][::2], ids=str)
+@pytest.mark.parametrize("problem", every_second_slow([p for p in PROBLEMS if p.ndim > 1][::2]))
 def test_permuted_axes_give_permuted_answers(problem: Problem, backend: ModuleType) -> None:
     op, given = operation(problem), integers(problem)
     order = tuple(reversed(range(problem.ndim)))
