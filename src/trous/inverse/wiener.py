@@ -57,11 +57,12 @@ class Equations:
 
     def __init__(self, task: Task, size: tuple[int, ...], spectrum: Array):
         self.size = size
-        self.rough = roughness(task, laplacian_at(size, np.float64))
+        self._laplacian = laplacian_at(size, np.float64)
+        self.rough = roughness(task, self._laplacian)
         self._gain = spectrum.real**2 + spectrum.imag**2
         # A frequency that neither data nor prior know of stays out: rounding must not be divided by nothing.
         self._least = float(np.finfo(task.y.dtype).eps) ** 2
-        self._enough = OF_NOISE * task.noise**2 * (task.weight is None)
+        self._enough: Any = OF_NOISE * task.noise**2 if task.weight is None else 0.0
 
     def minimum(self) -> Array:
         """The estimate on the grid of x."""
@@ -102,9 +103,9 @@ class Free(Equations):
         self._is_division = bool(torus.observed.all())
         if not self._is_division:
             longest = (2 * pi / max(task.psf.shape[2:])) ** 2
-            laplacian = laplacian_at(self.size, np.float64)
-            least = self.rough[..., laplacian >= min(longest, laplacian.max())].min(-1)
-            least = np.maximum(least, self._least).reshape(*least.shape, *[1] * laplacian.ndim)
+            short = self._laplacian >= min(longest, self._laplacian.max())
+            least = self.rough[..., short].min(-1)
+            least = np.maximum(least, self._least).reshape(*least.shape, *[1] * short.ndim)
             self._precision = (self.rough + self._least) / self._both
             self._covariance = 1 + self._gain / np.maximum(self.rough, least)
 
